@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"mcp-valet/internal/config"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+	"mcp-valet/wrapper/proc"
+)
+
+// agentCommand is what askAgent starts: a process of its own, so that a client which kills the launcher a second
+// after start never cuts a rotation of the refresh token in half.
+var agentCommand = command{
+	name: "agent refresh", args: "ACCOUNT", min: 1, max: 1, hidden: true,
+	short:   "renew the credential of an account (started by the launcher)",
+	example: "mcp-valet agent refresh work",
+	flags: func(a *app, _ *pflag.FlagSet) action {
+		return func(ctx context.Context, args []string) error { return a.agentRefresh(ctx, args[0]) }
+	},
+}
+
+func (a *app) agentRefresh(ctx context.Context, name string) error {
+	s, err := a.openAccount(ctx, name, startLimit)
+	if err != nil {
+		return err
+	}
+	return refresh.Renew(ctx, s.store, s.account, s.state)
+}
+
+// agentVerdicts tells what an agent's exit code means. Codes are all that it may say: whatever it prints is lost.
+var agentVerdicts = map[int]error{
+	exitSignIn:      refresh.ErrSignedOut,
+	exitUnreachable: refresh.ErrUnreachable,
+	exitRefused:     refresh.ErrForeign,
+	exitKeychain:    keyring.ErrUnavailable,
+}
+
+// errAgent is an agent that ended for a reason of its own.
+var errAgent = errors.New("the renewal did not succeed; mcp-valet status tells more")
+
+// askAgent starts an agent for account and waits for it while ctx lasts; the agent goes on after that.
+func (a *app) askAgent(ctx context.Context, account string) error {
+	spec, err := a.agentSpec("refresh", account)
+	if err != nil {
+		return err
+	}
+	agent, err := proc.Detach(spec)
+	if err != nil {
+		return fmt.Errorf("starting the renewal: %w", err)
+	}
+	defer agent.Release()
+	code, err := agent.Wait(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("waiting for the renewal: %w", err)
+	case code == 0:
+		return nil
+	}
+	if verdict, ok := agentVerdicts[code]; ok {
+		return verdict
+	}
+	return errAgent
+}
+
+// agentSpec is how this program is started again to do one piece of work with the config and store of this run.
+func (a *app) agentSpec(work, account string) (proc.Spec, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return proc.Spec{}, fmt.Errorf("finding this program: %w", err)
+	}
+	path, err := a.configPath()
+	if err != nil {
+		return proc.Spec{}, err
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		return proc.Spec{}, err
+	}
+	args := []string{"agent", work, account, "--config", path, "--store", a.storeKind(cfg)}
+	return proc.Spec{Path: exe, Args: args, Env: os.Environ()}, nil
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"mcp-valet/internal/config"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+	"mcp-valet/wrapper/proc"
+)
+
+// The exit codes of mcp-valet. `run` ends with the server's own code once a server has been started.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitConfig      = 3
+	exitSignIn      = 4
+	exitRefused     = 5
+	exitUnreachable = 6
+	exitKeychain    = 7
+	exitNotStarted  = 126
+	exitNotFound    = 127
+)
+
+// childExit is the exit code of a server that ran: it is ours, and nothing is said about it.
+type childExit int
+
+func (e childExit) Error() string { return fmt.Sprintf("the server ended with exit code %d", int(e)) }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ msg, command string }
+
+func (e *usageError) Error() string { return e.msg }
+
+// refusal is something that this program declines to do, with what the person can do about it.
+type refusal struct{ msg, hint string }
+
+func (e *refusal) Error() string { return e.msg }
+
+// about says which account and server an error is about, so that its hint can name them.
+type about struct {
+	account, server string
+	err             error
+}
+
+func (e *about) Error() string { return e.err.Error() }
+func (e *about) Unwrap() error { return e.err }
+
+// advice is a row of the table from error to hint and exit code.
+type advice struct {
+	is   error
+	code int
+	hint string // {account} and {server} are filled in
+}
+
+// table is looked through from the top: the first row whose error is in the chain decides.
+var table = []advice{
+	{keyring.ErrLocked, exitKeychain, "unlock the login keychain and try again"},
+	{keyring.ErrTimeout, exitKeychain, "the keychain does not answer: look for its unlock window, or log out of the desktop and in again"},
+	{keyring.ErrTooNew, exitKeychain, "a newer mcp-valet wrote this record: update mcp-valet"},
+	{keyring.ErrFull, exitKeychain, "the keychain or the disk is full: make room and try again"},
+	{keyring.ErrUnavailable, exitKeychain, "no keychain is to be had here; on a machine without one, choose the sealed file store: mcp-valet --store file login {account}"},
+	{keyring.ErrInsecure, exitKeychain, "make the file or folder yours alone (chmod 600 a file, chmod 700 a folder) and try again"},
+	{keyring.ErrCorrupt, exitKeychain, "the stored record is damaged or was sealed with another key; mcp-valet login {account} writes a fresh one"},
+	{keyring.ErrBusy, exitFailure, "another mcp-valet is at the same work; wait for it to end and try again"},
+	{keyring.ErrUnknown, exitKeychain, "the keychain did not say whether it saved the record: run mcp-valet status, then try again"},
+	{refresh.ErrForeign, exitRefused, "the config names another issuer, client or token address than the one signed in at; if that is right: mcp-valet login {account}"},
+	{refresh.ErrToken, exitRefused, "the token is not the one this server needs; check issuer and audience of the account, then: mcp-valet login {account}"},
+	{refresh.ErrUnreachable, exitUnreachable, "check the network, VPN and proxy; you stay signed in"},
+	{refresh.ErrDenied, exitSignIn, "the sign-in was refused; to try again: mcp-valet login {account}"},
+	{refresh.ErrCodeExpired, exitSignIn, "the code was not used in time; to get a new one: mcp-valet login {account}"},
+	{refresh.ErrSignedOut, exitSignIn, "to sign in: mcp-valet login {account}"},
+	{keyring.ErrNotFound, exitSignIn, "to sign in: mcp-valet login {account}"},
+	{refresh.ErrNoWay, exitFailure, "the issuer offers neither device login nor a browser login; give its addresses with --device-endpoint, --authorization-endpoint and --token-endpoint"},
+	{refresh.ErrInsecureURL, exitConfig, "addresses must begin with https:// (http:// only for this machine)"},
+	{refresh.ErrDiscovery, exitFailure, "check the issuer address: it must be exactly the one that the identity provider shows"},
+	{proc.ErrNotFound, exitNotFound, "give the command's full path in the config: mcp-valet config edit"},
+	{proc.ErrNotExecutable, exitNotStarted, "the file is there but cannot be run: check its mode"},
+	{proc.ErrBatchArgument, exitNotStarted, "start the program behind the .cmd or .bat file directly (for npx: node and the script's path)"},
+	{os.ErrNotExist, exitFailure, ""},
+	{context.Canceled, exitFailure, ""},
+}
+
+// classify gives err's exit code and hint.
+func classify(err error) (code int, hint string) {
+	var child childExit
+	var usage *usageError
+	var no *refusal
+	var conf *config.Error
+	switch {
+	case errors.As(err, &child):
+		return int(child), ""
+	case errors.As(err, &usage):
+		return exitUsage, strings.TrimSpace(program+" "+usage.command) + " --help explains"
+	case errors.As(err, &no):
+		return exitRefused, no.hint
+	case errors.As(err, &conf):
+		return exitConfig, "to mend it: mcp-valet config edit"
+	}
+	for _, row := range table {
+		if errors.Is(err, row.is) {
+			return row.code, fill(row.hint, err)
+		}
+	}
+	return exitFailure, ""
+}
+
+// fill puts the names that err is about into a hint.
+func fill(hint string, err error) string {
+	account, server := "ACCOUNT", "NAME"
+	var a *about
+	if errors.As(err, &a) {
+		account, server = cmpOr(a.account, account), cmpOr(a.server, server)
+	}
+	return strings.NewReplacer("{account}", account, "{server}", server).Replace(hint)
+}
+
+func cmpOr(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// report tells the person about err and returns the exit code that belongs to it.
+func (a *app) report(err error) int {
+	if err == nil {
+		return 0
+	}
+	code, hint := classify(err)
+	var child childExit
+	if errors.As(err, &child) {
+		return code
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		a.sayf("%s: error: %s", program, line)
+	}
+	if hint != "" {
+		a.sayf("%s: hint: %s", program, hint)
+	}
+	return code
+}

@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"mcp-valet/install"
+	"mcp-valet/internal/config"
+	"mcp-valet/internal/person"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+)
+
+// loginOptions are the options of login: what the account is, and how to sign in.
+type loginOptions struct {
+	account      config.Account // only what was given
+	secretStdin  bool
+	browser      bool
+	device       bool
+	noOpen       bool
+	scopes       []string
+	changesGiven bool
+}
+
+var loginCommand = command{
+	name: "login", args: "ACCOUNT", min: 1, max: 1,
+	short: "sign in once; from then on tokens renew by themselves",
+	long: `The first login describes the account; it is written to the config. A later one needs only its name.
+The servers in the config that use the account are listed, and trusted as listed.
+Presets: ` + presetNames() + `.`,
+	example: `mcp-valet login work --issuer https://login.example.com --client-id mcp-valet --scope openid --scope offline_access
+mcp-valet login gh --preset github --client-id Iv1.0123456789abcdef
+mcp-valet login work`,
+	flags: func(a *app, fs *pflag.FlagSet) action {
+		o := &loginOptions{}
+		o.declare(fs)
+		return func(ctx context.Context, args []string) error { return a.login(ctx, args[0], o) }
+	},
+}
+
+func presetNames() string {
+	var names []string
+	for _, p := range refresh.Presets() {
+		name := p.Name
+		if p.Needs != "" {
+			name += " (--host " + strings.ToUpper(p.Needs) + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (o *loginOptions) declare(fs *pflag.FlagSet) {
+	acc := &o.account
+	fs.StringVar(&acc.Issuer, "issuer", "", "address (`URL`) of the identity provider, as it calls itself")
+	fs.StringVar(&acc.Preset, "preset", "", "a known `provider` instead of --issuer")
+	fs.StringVar(&acc.Host, "host", "", "tenant, domain or realm `address` that the preset needs")
+	fs.StringVar(&acc.ClientID, "client-id", "", "`id` of the public client registered at the provider")
+	fs.BoolVar(&o.secretStdin, "client-secret-stdin", false, "read a client secret from stdin; it goes to the keychain")
+	fs.StringArrayVar(&o.scopes, "scope", nil, "`scope` to ask for (may be repeated)")
+	fs.StringVar(&acc.Audience, "audience", "", "`audience` that the access token must be for")
+	fs.StringVar(&acc.Resource, "resource", "", "resource (`URI`) that the access token is for, RFC 8707")
+	fs.StringVar(&acc.Endpoints.DeviceAuthorization, "device-endpoint", "", "device authorization `URL`, where the issuer publishes none")
+	fs.StringVar(&acc.Endpoints.Authorization, "authorization-endpoint", "", "authorization `URL`, where the issuer publishes none")
+	fs.StringVar(&acc.Endpoints.Token, "token-endpoint", "", "token `URL`; given, nothing is asked of the issuer's discovery")
+	fs.StringVar(&acc.Endpoints.Revocation, "revocation-endpoint", "", "revocation `URL`")
+	fs.StringVar(&acc.Endpoints.JWKS, "jwks", "", "`URL` of the issuer's keys")
+	fs.StringVar(&acc.CAFile, "ca-file", "", "PEM `file` with further certificate authorities")
+	fs.StringVar(&acc.Proxy, "proxy", "", "proxy `URL` (default: the environment's)")
+	fs.BoolVar(&acc.Export, "export", false, "let `mcp-valet token` hand the token to scripts")
+	fs.BoolVar(&o.browser, "browser", false, "sign in in a browser on this machine instead of by code")
+	fs.BoolVar(&o.device, "device", false, "sign in by code, in a browser anywhere")
+	fs.BoolVar(&o.noOpen, "no-open", false, "do not open a browser")
+}
+
+// login tells its story from top to bottom: account, keychain, sign-in, save, trust, what next.
+func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
+	if !keyring.ValidName(name) {
+		return &usageError{msg: "an account's name has letters, digits, dot, dash and underscore, 128 at most", command: "login"}
+	}
+	if o.browser && o.device {
+		return &usageError{msg: "--browser and --device exclude each other", command: "login"}
+	}
+	cfg, err := a.loadConfig(false)
+	if err != nil {
+		return err
+	}
+	conf, changed := o.merge(name, cfg.Accounts[name])
+	store, err := a.openStoreForLogin(cfg)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
+	if err := probe(ctx, store, name); err != nil {
+		return &about{account: name, err: err}
+	}
+	secret, err := a.loginSecret(ctx, store, name, &conf, o)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
+	account, err := resolveAccount(name, conf)
+	if err != nil {
+		return &usageError{msg: err.Error(), command: "login"}
+	}
+	account.ClientSecret = secret
+	cred, err := a.signIn(ctx, store, account, o)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
+	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, secret, cred); err != nil {
+		return &about{account: name, err: err}
+	}
+	a.saySignedIn(cred)
+	return a.trustServers(ctx, store, name)
+}
+
+// merge lays the options over what the config says of the account and tells whether that changes it.
+func (o *loginOptions) merge(name string, acc config.Account) (config.Account, bool) {
+	given, old := o.account, acc
+	if given.Issuer != "" || given.Preset != "" {
+		acc.Preset, acc.Host, acc.Issuer = given.Preset, given.Host, given.Issuer
+		acc.Endpoints = config.Endpoints{}
+	}
+	for _, f := range []struct {
+		dst *string
+		v   string
+	}{
+		{&acc.Host, given.Host}, {&acc.ClientID, given.ClientID}, {&acc.Audience, given.Audience}, {&acc.Resource, given.Resource},
+		{&acc.Endpoints.DeviceAuthorization, given.Endpoints.DeviceAuthorization},
+		{&acc.Endpoints.Authorization, given.Endpoints.Authorization}, {&acc.Endpoints.Token, given.Endpoints.Token},
+		{&acc.Endpoints.Revocation, given.Endpoints.Revocation}, {&acc.Endpoints.JWKS, given.Endpoints.JWKS},
+		{&acc.CAFile, absolute(given.CAFile)}, {&acc.Proxy, given.Proxy},
+	} {
+		setIf(f.dst, f.v)
+	}
+	if o.scopes != nil {
+		acc.Scopes = splitScopes(o.scopes)
+	}
+	acc.Export = acc.Export || given.Export
+	if o.secretStdin {
+		acc.ClientSecret = "keyring://" + name + "/" + clientSecretKey
+	}
+	return acc, !sameAccount(old, acc)
+}
+
+// clientSecretKey names the secret of an account that holds its client secret.
+const clientSecretKey = "CLIENT_SECRET"
+
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	return abs
+}
+
+// splitScopes takes both --scope a --scope b and --scope "a b".
+func splitScopes(given []string) []string {
+	var scopes []string
+	for _, s := range given {
+		scopes = append(scopes, strings.Fields(s)...)
+	}
+	return scopes
+}
+
+func sameAccount(x, y config.Account) bool {
+	sx, sy := strings.Join(x.Scopes, " "), strings.Join(y.Scopes, " ")
+	x.Scopes, y.Scopes = nil, nil
+	return sx == sy && fmt.Sprint(x) == fmt.Sprint(y)
+}
+
+// openStoreForLogin opens the store and, for the sealed file store asked for by name, makes its key first.
+func (a *app) openStoreForLogin(cfg *config.Config) (*keyring.Store, error) {
+	if a.storeKind(cfg) == "file" && os.Getenv("MCP_VALET_STORE_KEY") == "" {
+		path := storeKeyFile(cfg)
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			if err := keyring.NewKeyFile(path); err != nil {
+				return nil, err
+			}
+			a.sayf("Made the key of the sealed store: %s (whoever has it can open the store; keep it out of backups)", path)
+		}
+	}
+	return a.openStore(cfg, personLimit)
+}
+
+// probe finds out before the person signs in whether the keychain will take the result.
+func probe(ctx context.Context, store *keyring.Store, name string) error {
+	_, err := store.Credential(ctx, name)
+	if errors.Is(err, keyring.ErrNotFound) || errors.Is(err, keyring.ErrCorrupt) {
+		return nil
+	}
+	return err
+}
+
+// loginSecret is the client secret to sign in with: from stdin, or the one kept earlier.
+func (a *app) loginSecret(ctx context.Context, store *keyring.Store, name string, conf *config.Account, o *loginOptions) (keyring.Secret, error) {
+	if o.secretStdin {
+		return readSecretLine(a.stdin)
+	}
+	if conf.ClientSecret == "" {
+		return keyring.Secret{}, nil
+	}
+	owner, key, err := config.ParseReference(conf.ClientSecret)
+	if err != nil {
+		return keyring.Secret{}, err
+	}
+	return store.Get(ctx, keyring.SecretKey(owner, key))
+}
+
+// maxSecret bounds a secret that a person hands over, in bytes.
+const maxSecret = 64 << 10
+
+// readSecretLine reads one line, which is a secret.
+func readSecretLine(r io.Reader) (keyring.Secret, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxSecret+1)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return keyring.Secret{}, fmt.Errorf("reading the secret: %w", err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	switch {
+	case line == "":
+		return keyring.Secret{}, &usageError{msg: "the secret read from stdin is empty"}
+	case len(line) > maxSecret:
+		return keyring.Secret{}, &usageError{msg: fmt.Sprintf("the secret is longer than %d bytes", maxSecret)}
+	}
+	return keyring.NewSecret(line), nil
+}
+
+// signInLimit bounds a whole sign-in, fresh codes included.
+const signInLimit = 30 * time.Minute
+
+// signIn has the person sign in; one sign-in an account on this machine.
+func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.Account, o *loginOptions) (*keyring.Credential, error) {
+	client, err := refresh.New(account)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockFor(ctx, store, keyring.SignInLock, account.Name)
+	if err != nil {
+		return nil, fmt.Errorf("another sign-in to %s is under way: %w", account.Name, err)
+	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, signInLimit)
+	defer cancel()
+	way := refresh.WayAuto
+	switch {
+	case o.browser:
+		way = refresh.WayBrowser
+	case o.device:
+		way = refresh.WayDevice
+	}
+	return client.SignIn(ctx, way, a.prompt(o.noOpen))
+}
+
+// lockLimit bounds the wait for a lock that another mcp-valet holds.
+const lockLimit = 10 * time.Second
+
+func lockFor(ctx context.Context, store *keyring.Store, kind keyring.LockKind, account string) (*keyring.Lock, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockLimit)
+	defer cancel()
+	return store.Lock(ctx, kind, account)
+}
+
+// prompt is how a sign-in speaks to the person in the terminal.
+func (a *app) prompt(noOpen bool) refresh.Prompt {
+	open := func(ctx context.Context, url string) {
+		if noOpen {
+			return
+		}
+		if err := person.OpenBrowser(ctx, url); err != nil {
+			a.sayf("(No browser could be opened here: open the address yourself.)")
+		}
+	}
+	return refresh.Prompt{
+		Code: func(ctx context.Context, c refresh.DeviceCode) {
+			if c.Renewed {
+				a.sayf("The code has expired; here is a new one.")
+			}
+			person.ShowCode(a.stderr, c.UserCode, c.VerificationURI, c.VerificationURIComplete, c.Expires)
+			if !c.Renewed {
+				open(ctx, cmp.Or(c.VerificationURIComplete, c.VerificationURI))
+			}
+		},
+		Browser: func(ctx context.Context, url string) {
+			a.sayf("To sign in, open this address in a browser on this machine:\n\n  %s\n", url)
+			open(ctx, url)
+		},
+		Waiting: func(_ context.Context, err error) {
+			a.sayf("(Still trying: %v)", err)
+		},
+	}
+}
+
+// keepLogin saves what a sign-in brought: the credential first, then the config that names it.
+func (a *app) keepLogin(ctx context.Context, store *keyring.Store, cfg *config.Config, name string, conf config.Account, changed bool, secret keyring.Secret, cred *keyring.Credential) error {
+	lock, err := lockFor(ctx, store, keyring.RefreshLock, name)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if !secret.IsZero() && conf.ClientSecret == "keyring://"+name+"/"+clientSecretKey {
+		if err := store.Set(ctx, keyring.SecretKey(name, clientSecretKey), secret); err != nil {
+			return err
+		}
+	}
+	if err := store.SaveCredential(ctx, cred); err != nil {
+		return err
+	}
+	kind := a.storeKind(cfg)
+	if !changed && kind == cmpOr(cfg.Store.Kind, "keychain") {
+		return nil
+	}
+	return config.Update(cfg.Path, func(b []byte) ([]byte, error) {
+		b, err := config.SetAccount(b, name, conf)
+		if err != nil || kind == cmpOr(cfg.Store.Kind, "keychain") {
+			return b, err
+		}
+		return config.SetStore(b, config.Store{Kind: kind, KeyFile: cfg.Store.KeyFile})
+	})
+}
+
+func (a *app) saySignedIn(cred *keyring.Credential) {
+	who := ""
+	if cred.Subject != "" {
+		who = " as " + person.Sanitize(cred.Subject, 80)
+	}
+	a.sayf("Signed in to %s%s.", cred.Account, who)
+	switch {
+	case cred.RefreshToken.IsZero() && cred.Expiry.IsZero():
+		a.sayf("The token has no expiry that we know of; it is used until the server refuses it.")
+	case cred.RefreshToken.IsZero():
+		a.sayf("The provider gave no refresh token: you will be asked again after %s. Scope offline_access often helps.", cred.Expiry.Local().Format(time.DateTime))
+	}
+}
+
+// trustServers trusts the servers that use the account, as it lists them, and says what to put into the client.
+func (a *app) trustServers(ctx context.Context, store *keyring.Store, account string) error {
+	cfg, err := a.loadConfig(true)
+	if err != nil {
+		return err
+	}
+	names := serversOf(cfg, account)
+	if len(names) == 0 {
+		a.sayf("\nNo server uses this account yet. To add one: mcp-valet config edit, then: mcp-valet trust NAME")
+		return nil
+	}
+	a.sayf("\nServers that now get this account's token, started exactly like this:")
+	for _, name := range names {
+		if err := a.trustAsShown(ctx, store, cfg, name); err != nil {
+			return err
+		}
+	}
+	return a.sayEntries(cfg, names)
+}
+
+// sayEntries prints what goes into the client's config.
+func (a *app) sayEntries(cfg *config.Config, names []string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	if err := install.StableExe(exe); err != nil {
+		a.sayf("\n(%v)", err)
+	}
+	path := cfg.Path
+	if usual, err := config.Path(); err == nil && usual == path && os.Getenv("MCP_VALET_CONFIG") == "" {
+		path = ""
+	}
+	a.sayf("\nPut this into \"mcpServers\" of your client's config in place of what is there:\n")
+	for _, name := range names {
+		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, path).JSON(name))
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package cli_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayReveal lists the functions that take a secret out of its wrapping, each at the point where it must be plain:
+// on its way to the keychain, to the issuer, into a server's environment, or to a script that was promised it.
+var mayReveal = []string{}
+
+// TestRevealCallers keeps the list of places where a secret is plain text.
+func TestRevealCallers(t *testing.T) {
+	found := map[string]bool{}
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		for _, p := range listPackages(t, goos) {
+			for _, f := range p.GoFiles {
+				revealersIn(t, strings.TrimPrefix(p.ImportPath, module+"/"), filepath.Join(p.Dir, f), found)
+			}
+		}
+	}
+	got := slices.Sorted(maps.Keys(found))
+	want := slices.Sorted(slices.Values(mayReveal))
+	if !slices.Equal(got, want) {
+		t.Errorf("functions that call Reveal:\n  %s\nwant:\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func revealersIn(t *testing.T, pkg, file string, found map[string]bool) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range f.Decls {
+		ast.Inspect(d, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Reveal" {
+				found[pkg+": "+declName(d)] = true
+			}
+			return true
+		})
+	}
+}
+
+func declName(d ast.Decl) string {
+	fn, ok := d.(*ast.FuncDecl)
+	if !ok {
+		return "(package level)"
+	}
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	recv := fn.Recv.List[0].Type
+	if star, ok := recv.(*ast.StarExpr); ok {
+		recv = star.X
+	}
+	return fmt.Sprintf("%s.%s", recv, fn.Name.Name)
+}

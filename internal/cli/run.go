@@ -1,0 +1,286 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"mcp-valet/internal/config"
+	"mcp-valet/internal/person"
+	"mcp-valet/keyring"
+	"mcp-valet/wrapper"
+	"mcp-valet/wrapper/proc"
+)
+
+// runOptions are the options of run.
+type runOptions struct{ account, tokenEnv string }
+
+// adHoc is the name of a server that is given on the command line.
+const adHoc = "command-line"
+
+var runCommand = command{
+	name: "run", args: "NAME | run --account A -- COMMAND [ARGS]", min: 1, max: -1, ownArgs: true,
+	short: "start a server with its token and pass its messages on (the client runs this)",
+	long: `The server is NAME in the config, or COMMAND with the token of an account.
+Stdin and stdout carry MCP messages and nothing else. When no token can be had without a person, every request is
+answered with an error that says what to do.`,
+	example: `mcp-valet run security-kb
+mcp-valet run --account work -- npx -y @example/mcp-server --verbose`,
+	flags: func(a *app, fs *pflag.FlagSet) action {
+		o := runOptions{}
+		fs.StringVar(&o.account, "account", "", "`account` whose token COMMAND gets")
+		fs.StringVar(&o.tokenEnv, "token-env", config.DefaultTokenEnv, "environment `variable` that COMMAND reads its token from")
+		return func(ctx context.Context, args []string) error { return a.run(ctx, fs, &o, args) }
+	},
+}
+
+func (a *app) run(ctx context.Context, fs *pflag.FlagSet, o *runOptions, args []string) error {
+	if o.account == "" && len(args) > 1 {
+		// `run NAME --config FILE`: options after NAME are ours, since no command follows.
+		name := args[0]
+		if err := fs.Parse(args[1:]); err != nil {
+			return &usageError{msg: err.Error(), command: "run"}
+		}
+		if o.account != "" || fs.NArg() > 0 {
+			return &usageError{msg: "give the NAME of a server, or --account A -- COMMAND", command: "run"}
+		}
+		args = []string{name}
+	}
+	l, err := a.prepare(ctx, o, args)
+	if err != nil && a.atTerminal() {
+		return err
+	}
+	options := wrapper.Options{
+		In: a.stdin, Out: a.stdout, Err: a.stderr, Stop: stopSignals(),
+		Refusal: refusalText,
+	}
+	if err != nil {
+		return wrapper.Refuse(ctx, options, err)
+	}
+	options.Server, options.Tokens, options.MaxMessage = l.server, l.tokens, l.maxMessage
+	code, err := wrapper.Run(ctx, options)
+	switch {
+	case err != nil:
+		return &about{account: l.account, server: l.server.Name, err: err}
+	case code != 0:
+		return childExit(code)
+	}
+	return nil
+}
+
+// stopSignals delivers the signals that ask us to end; the wrapper passes them to the server.
+func stopSignals() <-chan os.Signal {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, endSignals...)
+	return c
+}
+
+// atTerminal tells whether a person typed this command: nobody will send messages then, and an error is told at once.
+func (a *app) atTerminal() bool { return person.IsTerminal(a.stdin) }
+
+// refusalText is what a client shows of an error: what happened, and what the person can do about it.
+func refusalText(err error) string {
+	_, hint := classify(err)
+	text := program + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	if hint != "" {
+		text += " (" + hint + ")"
+	}
+	return text
+}
+
+// launch is a server that may be started: its entry is what a person agreed to.
+type launch struct {
+	server     wrapper.Server
+	tokens     wrapper.Tokens
+	account    string
+	maxMessage int
+}
+
+// prepare finds out what to start and whether it may have its secrets.
+func (a *app) prepare(ctx context.Context, o *runOptions, args []string) (*launch, error) {
+	if o.account != "" {
+		return a.prepareAdHoc(ctx, o, args)
+	}
+	name := args[0]
+	l, err := a.prepareNamed(ctx, name)
+	if err != nil {
+		return nil, &about{server: name, account: accountOf(err), err: err}
+	}
+	return l, nil
+}
+
+func accountOf(err error) string {
+	var a *about
+	if errors.As(err, &a) {
+		return a.account
+	}
+	return ""
+}
+
+// prepareNamed is prepare for a server of the config.
+func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
+	cfg, err := a.loadConfig(true)
+	if err != nil {
+		return nil, err
+	}
+	now, err := describeEntry(cfg, name)
+	if err != nil {
+		return nil, err
+	}
+	entry := cfg.Servers[name]
+	refs := entry.Secrets()
+	l := &launch{account: now.Account, maxMessage: entry.MaxMessage, server: wrapper.Server{
+		Name: name, Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv,
+	}}
+	if now.TokenEnv == "" && len(refs) == 0 {
+		l.server.Path, err = proc.Resolve(entry.Command, entry.Cwd, os.Environ())
+		return l, err
+	}
+	store, err := a.openStore(cfg, startLimit)
+	if err != nil {
+		return nil, &about{account: now.Account, err: err}
+	}
+	if l.server.Path, err = admit(ctx, store, now); err != nil {
+		return nil, err
+	}
+	if l.server.Secrets, err = fetch(ctx, store, refs); err != nil {
+		return nil, &about{account: now.Account, server: name, err: err}
+	}
+	return l, a.addTokens(ctx, l, cfg, store, entry, now)
+}
+
+// addTokens says where the server's token comes from.
+func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, store *keyring.Store, entry config.Server, now *keyring.Trust) error {
+	switch {
+	case now.Account != "":
+		account, err := accountFor(ctx, store, now.Account, cfg.Accounts[now.Account])
+		if err != nil {
+			return &about{account: now.Account, err: err}
+		}
+		state, err := config.StateDir()
+		if err != nil {
+			return err
+		}
+		l.tokens = &accountTokens{a.ladder(&session{cfg: cfg, store: store, account: account, state: state}), now.Account}
+	case entry.Auth != nil && entry.Auth.Kind == "secret":
+		l.tokens = secretToken{store, keyring.SecretKey(now.Server, now.TokenEnv)}
+	}
+	return nil
+}
+
+// admit decides whether a server's entry is the one that a person agreed to, and gives the program to start.
+// The program is the one found then: a PATH that differs now, as in an app started from a dock, changes nothing.
+func admit(ctx context.Context, store *keyring.Store, now *keyring.Trust) (string, error) {
+	then, err := store.Trust(ctx, now.Server)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return "", untrusted(now, "nobody has agreed yet that this server gets a token or secret")
+	}
+	if err != nil {
+		return "", &about{account: now.Account, server: now.Server, err: err}
+	}
+	now.Path = then.Path
+	if diff := differences(then, now); len(diff) > 0 {
+		return "", untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
+	}
+	return proc.Resolve(then.Path, then.Dir, os.Environ())
+}
+
+func untrusted(now *keyring.Trust, why string) error {
+	return &about{account: now.Account, server: now.Server, err: &refusal{
+		fmt.Sprintf("server %s is given no token: %s", now.Server, why),
+		"to look at it and agree: mcp-valet trust " + now.Server,
+	}}
+}
+
+// fetch gets the secrets that a server's environment asks for.
+func fetch(ctx context.Context, store *keyring.Store, refs map[string]config.Reference) (map[string]keyring.Secret, error) {
+	secrets := make(map[string]keyring.Secret, len(refs))
+	for env, ref := range refs {
+		v, err := store.Get(ctx, keyring.SecretKey(ref.Owner, ref.Key))
+		if errors.Is(err, keyring.ErrNotFound) {
+			return nil, missingSecret(ref.Owner, ref.Key)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("secret %s of %s: %w", ref.Key, ref.Owner, err)
+		}
+		secrets[env] = v
+	}
+	return secrets, nil
+}
+
+func missingSecret(owner, key string) error {
+	return &noSecret{owner, key}
+}
+
+// noSecret is a secret that the config names and nobody has stored.
+type noSecret struct{ owner, key string }
+
+func (e *noSecret) Error() string {
+	return fmt.Sprintf("secret %s of %s is not in the keychain", e.key, e.owner)
+}
+
+// plainEnv is a server's environment less the values that are references to secrets.
+func plainEnv(entry config.Server, refs map[string]config.Reference) map[string]string {
+	env := map[string]string{}
+	for k, v := range entry.Env {
+		if _, secret := refs[k]; !secret {
+			env[k] = v
+		}
+	}
+	return env
+}
+
+// prepareAdHoc is prepare for a command that was given on the command line, which only a person can vouch for.
+func (a *app) prepareAdHoc(ctx context.Context, o *runOptions, args []string) (*launch, error) {
+	s, err := a.openAccount(ctx, o.account, startLimit)
+	if err != nil {
+		return nil, err
+	}
+	now := &keyring.Trust{Server: adHoc, Command: args[0], Args: args[1:], TokenEnv: o.tokenEnv}
+	if err := nameAccount(now, s.account); err != nil {
+		return nil, err
+	}
+	if now.Path, err = proc.Resolve(now.Command, "", os.Environ()); err != nil {
+		return nil, &about{account: o.account, err: err}
+	}
+	a.showTrust(nil, now)
+	if err := a.mustConfirm(ctx, "Start this, with the token of "+o.account+"?"); err != nil {
+		return nil, &about{account: o.account, err: err}
+	}
+	return &launch{
+		account: o.account,
+		server:  wrapper.Server{Name: adHoc, Path: now.Path, Args: now.Args, TokenEnv: now.TokenEnv},
+		tokens:  &accountTokens{a.ladder(s), o.account},
+	}, nil
+}
+
+// accountTokens gets a token by way of the ladder; its errors name the account.
+type accountTokens struct {
+	ladder interface {
+		Token(ctx context.Context) (keyring.Secret, error)
+	}
+	account string
+}
+
+func (t *accountTokens) Token(ctx context.Context) (keyring.Secret, error) {
+	token, err := t.ladder.Token(ctx)
+	if err != nil {
+		return token, &about{account: t.account, err: fmt.Errorf("account %s: %w", t.account, err)}
+	}
+	return token, nil
+}
+
+// secretToken is a token that does not renew: an API key or a personal access token.
+type secretToken struct {
+	store *keyring.Store
+	key   keyring.Key
+}
+
+func (t secretToken) Token(ctx context.Context) (keyring.Secret, error) {
+	return t.store.Get(ctx, t.key)
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"mcp-valet/internal/config"
+	"mcp-valet/internal/person"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+)
+
+var statusCommand = command{
+	name: "status", max: 0,
+	short:   "show which accounts are signed in and which servers may have their tokens",
+	long:    "It asks the keychain and the notes of the last renewal; nothing is sent over the network. Exit code 0 whatever it shows.",
+	example: "mcp-valet status --json",
+	flags: func(a *app, fs *pflag.FlagSet) action {
+		asJSON := fs.Bool("json", false, "print JSON")
+		return func(ctx context.Context, _ []string) error { return a.status(ctx, *asJSON) }
+	},
+}
+
+// statusReport is what status knows; its JSON form is for scripts.
+type statusReport struct {
+	Config   string          `json:"config"`
+	Store    string          `json:"store"`
+	Accounts []accountStatus `json:"accounts"`
+	Servers  []serverStatus  `json:"servers"`
+}
+
+// accountStatus is one account. State is one of the accountStates.
+type accountStatus struct {
+	Name     string `json:"name"`
+	Issuer   string `json:"issuer,omitempty"`
+	State    string `json:"state"`
+	Subject  string `json:"sub,omitempty"`
+	Expires  string `json:"access_token_expires_at,omitempty"`
+	Renews   bool   `json:"renews"`
+	LastTry  string `json:"last_renewal_at,omitempty"`
+	Problem  string `json:"problem,omitempty"`
+	expiryAt time.Time
+}
+
+// The states of an account.
+const (
+	stateSignedIn    = "signed in"
+	stateExpired     = "signed in, renews at next use" // the access token is over, the refresh token is there
+	stateUnreachable = "issuer unreachable"            // signed in, but the last renewal could not reach the issuer
+	stateSignIn      = "sign-in needed"
+	stateUnknown     = "unknown" // the keychain cannot be read now
+)
+
+// serverStatus is one server.
+type serverStatus struct {
+	Name    string `json:"name"`
+	Account string `json:"account,omitempty"`
+	Trust   string `json:"trust"` // "trusted", "not trusted", "changed", "not needed", "unknown"
+	Problem string `json:"problem,omitempty"`
+}
+
+func (a *app) status(ctx context.Context, asJSON bool) error {
+	cfg, err := a.loadConfig(false)
+	if err != nil {
+		return err
+	}
+	r, err := a.gather(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		e := json.NewEncoder(a.stdout)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return a.printStatus(r)
+}
+
+func (a *app) gather(ctx context.Context, cfg *config.Config) (*statusReport, error) {
+	r := &statusReport{Config: cfg.Path, Store: a.storeKind(cfg), Accounts: []accountStatus{}, Servers: []serverStatus{}}
+	store, err := a.openStore(cfg, startLimit)
+	if err != nil {
+		return nil, err
+	}
+	state, err := config.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range sortedKeys(cfg.Accounts) {
+		r.Accounts = append(r.Accounts, gatherAccount(ctx, cfg, store, state, name))
+	}
+	for _, name := range sortedKeys(cfg.Servers) {
+		r.Servers = append(r.Servers, gatherServer(ctx, cfg, store, name))
+	}
+	return r, nil
+}
+
+func gatherAccount(ctx context.Context, cfg *config.Config, store *keyring.Store, state, name string) accountStatus {
+	s := accountStatus{Name: name, State: stateSignIn}
+	if account, err := resolveAccount(name, cfg.Accounts[name]); err == nil {
+		s.Issuer = cmpOr(account.Issuer, account.Endpoints.Token)
+	}
+	last, err := refresh.ReadState(state, name)
+	if err == nil {
+		s.LastTry = rfc3339(last.At)
+	}
+	cred, err := store.Credential(ctx, name)
+	switch {
+	case errors.Is(err, keyring.ErrNotFound):
+		return s
+	case err != nil:
+		s.State, s.Problem = stateUnknown, err.Error()
+		return s
+	}
+	s.Subject, s.Expires, s.Renews, s.expiryAt = cred.Subject, rfc3339(cred.Expiry), !cred.RefreshToken.IsZero(), cred.Expiry
+	s.State = accountState(cred, last, time.Now())
+	return s
+}
+
+// accountState names the state of an account from its credential and the outcome of the last renewal.
+func accountState(cred *keyring.Credential, last refresh.State, now time.Time) string {
+	alive := cred.Expiry.IsZero() || now.Before(cred.Expiry)
+	switch {
+	case last.Outcome == refresh.OutcomeSignedOut && !alive, !alive && cred.RefreshToken.IsZero():
+		return stateSignIn
+	case last.Outcome == refresh.OutcomeUnreachable && last.At.After(cred.ObtainedAt):
+		return stateUnreachable
+	case !alive:
+		return stateExpired
+	}
+	return stateSignedIn
+}
+
+func gatherServer(ctx context.Context, cfg *config.Config, store *keyring.Store, name string) serverStatus {
+	s := serverStatus{Name: name, Trust: "not needed"}
+	now, err := describeEntry(cfg, name)
+	if err != nil {
+		s.Trust, s.Problem = "unknown", err.Error()
+		return s
+	}
+	entry := cfg.Servers[name]
+	s.Account = now.Account
+	if now.TokenEnv == "" && len(entry.Secrets()) == 0 {
+		return s
+	}
+	then, err := store.Trust(ctx, name)
+	switch {
+	case errors.Is(err, keyring.ErrNotFound):
+		s.Trust = "not trusted"
+	case err != nil:
+		s.Trust, s.Problem = "unknown", err.Error()
+	default:
+		now.Path = then.Path
+		s.Trust = "trusted"
+		if diff := differences(then, now); len(diff) > 0 {
+			s.Trust, s.Problem = "changed", strings.Join(diff, ", ")
+		}
+	}
+	return s
+}
+
+func (a *app) printStatus(r *statusReport) error {
+	fmt.Fprintf(a.stdout, "config  %s\nstore   %s\n\n", r.Config, r.Store)
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ACCOUNT\tSTATE\tUSER\tTOKEN UNTIL\tISSUER")
+	for _, s := range r.Accounts {
+		until := "-"
+		if !s.expiryAt.IsZero() {
+			until = s.expiryAt.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, withProblem(s.State, s.Problem), cmpOr(person.Sanitize(s.Subject, 40), "-"), until, s.Issuer)
+	}
+	fmt.Fprintln(w, "\nSERVER\tACCOUNT\tTRUST")
+	for _, s := range r.Servers {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, cmpOr(s.Account, "-"), withProblem(s.Trust, s.Problem))
+	}
+	return w.Flush()
+}
+
+func withProblem(state, problem string) string {
+	if problem == "" {
+		return state
+	}
+	return state + " (" + person.Sanitize(problem, 200) + ")"
+}

@@ -1,0 +1,10 @@
+package cli
+
+import (
+	"os"
+	"syscall"
+)
+
+const defaultEditor = "notepad"
+
+var endSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}

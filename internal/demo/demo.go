@@ -1,0 +1,182 @@
+// Package demo shows mcp-valet at work on this machine alone: a real issuer, a real MCP server, this very program between them.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mcp-valet/internal/issuer"
+)
+
+// Options say how the demo runs.
+type Options struct {
+	Out         io.Writer // where the transcript goes
+	Keep        bool      // keep the folder
+	Interactive bool      // a person approves the sign-in in the browser
+	Keychain    bool      // the real keychain instead of the sealed file store
+}
+
+const (
+	account   = "demo"
+	server    = "incidents"
+	clientID  = "mcp-valet"
+	audience  = "https://incidents.example/mcp"
+	subject   = "ada"
+	accessTTL = 6 * time.Second // short, so that the demo can wait for a token to expire
+	stepLimit = 30 * time.Second
+)
+
+// stage is what the steps of the demo share.
+type stage struct {
+	options Options
+	out     io.Writer
+	exe     string // this program
+	folder  string
+	issuer  *issuer.Issuer
+	url     string
+	seen    *recorder
+	session *session // the running server, between two steps
+	expires time.Time
+}
+
+// step is one part of the transcript. It returns an error when what it tells did not really happen.
+type step struct {
+	title string
+	do    func(*stage, context.Context) error
+}
+
+var steps = []step{
+	{"Sign in once", (*stage).login},
+	{"The client starts the server through mcp-valet", (*stage).launch},
+	{"Tools are called; the server checks the token itself", (*stage).call},
+	{"The token expires", (*stage).expire},
+	{"The client starts the server again: renewed in silence", (*stage).renew},
+	{"Somebody edits the command in the config", (*stage).tamper},
+	{"What lies on the disk", (*stage).searchDisk},
+	{"Log out", (*stage).logout},
+}
+
+// Run plays the demo. Its error says which step did not happen as it should.
+func Run(ctx context.Context, o Options) (err error) {
+	s := &stage{options: o, out: o.Out}
+	if err := s.open(ctx); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	for i, step := range steps {
+		fmt.Fprintf(s.out, "\n%d. %s\n", i+1, step.title)
+		if err := s.play(ctx, step); err != nil {
+			return fmt.Errorf("demo step %d, %q: %w", i+1, step.title, err)
+		}
+	}
+	fmt.Fprintf(s.out, "\nAll %d steps happened as told.\n", len(steps))
+	return nil
+}
+
+func (s *stage) play(ctx context.Context, p step) error {
+	limit := stepLimit
+	if s.options.Interactive {
+		limit = 10 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return p.do(s, ctx)
+}
+
+// open makes the folder, the issuer and the config.
+func (s *stage) open(ctx context.Context) (err error) {
+	if s.exe, err = os.Executable(); err != nil {
+		return err
+	}
+	if s.folder, err = os.MkdirTemp("", "mcp-valet-demo-"); err != nil {
+		return err
+	}
+	if err := s.startIssuer(ctx); err != nil {
+		return err
+	}
+	return s.writeConfig()
+}
+
+// startIssuer listens on a free port of this machine; a recorder notes each token that leaves the issuer,
+// so that the disk can be searched for it later.
+func (s *stage) startIssuer(ctx context.Context) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.url = "http://" + listener.Addr().String()
+	s.issuer, err = issuer.New(issuer.Options{
+		URL: s.url, Audience: audience, Scopes: []string{"incidents"}, AccessTTL: accessTTL, Interval: time.Second,
+		Clients: []issuer.Client{{ID: clientID, Name: "mcp-valet demo"}},
+		Users:   []issuer.User{{Subject: subject, Roles: []string{"security_analyst"}}},
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	s.seen = record(s.issuer.Handler())
+	s.seen.server = &http.Server{Handler: s.seen, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+	go s.seen.serve(listener) // ended and joined by close
+	return nil
+}
+
+func (s *stage) configFile() string { return filepath.Join(s.folder, "config", "config.json") }
+
+// configTemplate is the config before the sign-in: a server like any other, and who pays for it.
+const configTemplate = `{
+  // The demo's server. Its token is not here: it comes from the store at start.
+  "store": { "kind": %q },
+  "accounts": {
+    "demo": { "issuer": %q, "clientId": "mcp-valet", "scopes": ["openid", "offline_access", "incidents"] }
+  },
+  "mcpServers": {
+    "incidents": {
+      "command": %q,
+      "args": ["demo-server"],
+      "env": { "INCIDENTS_ISSUER": %q, "INCIDENTS_AUDIENCE": %q, "INCIDENTS_FILE": %q },
+      "auth": { "account": "demo", "tokenEnv": "MCP_AUTH_TOKEN" }
+    }
+  }
+}
+`
+
+func (s *stage) storeKind() string {
+	if s.options.Keychain {
+		return "keychain"
+	}
+	return "file"
+}
+
+func (s *stage) writeConfig() error {
+	if err := os.MkdirAll(filepath.Dir(s.configFile()), 0o700); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(configTemplate, s.storeKind(), s.url, s.exe, s.url, audience, filepath.Join(s.folder, "incidents.json"))
+	return os.WriteFile(s.configFile(), []byte(text), 0o600)
+}
+
+// close ends what is left of the demo and removes its folder.
+func (s *stage) close() error {
+	err := s.session.end()
+	if s.issuer != nil {
+		err = errors.Join(err, s.issuer.Close(context.Background()))
+	}
+	if s.seen != nil {
+		err = errors.Join(err, s.seen.close())
+	}
+	if s.options.Keep {
+		fmt.Fprintf(s.out, "Kept: %s\n", s.folder)
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(s.folder))
+}
+
+// say prints one line of the transcript.
+func (s *stage) say(format string, args ...any) { fmt.Fprintf(s.out, "   "+format+"\n", args...) }

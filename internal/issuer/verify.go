@@ -1,0 +1,210 @@
+package issuer
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// What Verify found wrong with a token.
+var (
+	ErrTokenExpired    = errors.New("token expired")
+	ErrForeignToken    = errors.New("token is from another issuer or for another audience")
+	ErrInvalidToken    = errors.New("token is not a valid access token")
+	ErrKeysUnavailable = errors.New("the issuer's keys cannot be had")
+)
+
+// AccessClaims is what a verified access token says (RFC 9068 section 2.2).
+type AccessClaims struct {
+	Issuer, Subject, ClientID, ID string
+	Audience, Scopes, Roles       []string
+	IssuedAt, Expiry              time.Time
+}
+
+const (
+	maxToken    = 16 << 10 // bytes
+	maxDocument = 1 << 20  // bytes
+	keysTimeout = 5 * time.Second
+	// keysPause is the least time between two look-ups of keys, so that made-up
+	// key ids cannot turn a server against its issuer.
+	keysPause = 10 * time.Second
+)
+
+// Verifier checks access tokens of one issuer for one audience, as the server they
+// are addressed to must (RFC 9068 section 4). It finds the issuer's keys by
+// discovery, keeps them, and looks again when a token names a key it does not know.
+// It is safe for concurrent use.
+type Verifier struct {
+	issuer, audience string
+	client           *http.Client
+
+	mu     sync.Mutex // held during a look-up: others wait for its outcome
+	keys   map[string]*ecdsa.PublicKey
+	looked time.Time
+}
+
+// NewVerifier makes a Verifier. The issuer is given by its URL: http is for
+// loopback addresses only.
+func NewVerifier(issuer, audience string) (*Verifier, error) {
+	if err := checkIssuerURL(issuer); err != nil {
+		return nil, err
+	}
+	if audience == "" {
+		return nil, errors.New("verifying tokens: no audience to expect")
+	}
+	return &Verifier{
+		issuer:   issuer,
+		audience: audience,
+		client: &http.Client{
+			Timeout:       keysTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+type wireClaims struct {
+	jwt.RegisteredClaims
+	ClientID string   `json:"client_id"`
+	Scope    string   `json:"scope"`
+	Roles    []string `json:"roles"`
+}
+
+// Verify checks a token's type, signature, issuer, audience and times, with no
+// leeway, and returns what it says. The error wraps one of the sentinels above and
+// holds nothing of the token.
+func (v *Verifier) Verify(ctx context.Context, token string) (*AccessClaims, error) {
+	if len(token) > maxToken {
+		return nil, fmt.Errorf("%w: it is too long", ErrInvalidToken)
+	}
+	var claims wireClaims
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(),
+		jwt.WithIssuer(v.issuer), jwt.WithAudience(v.audience), jwt.WithExpirationRequired())
+	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+		if err := checkHeader(t.Header); err != nil {
+			return nil, err
+		}
+		kid, _ := t.Header["kid"].(string)
+		return v.key(ctx, kid)
+	})
+	if err != nil {
+		return nil, verdict(err)
+	}
+	if claims.Subject == "" || claims.IssuedAt == nil {
+		return nil, fmt.Errorf("%w: sub or iat is missing", ErrInvalidToken)
+	}
+	return &AccessClaims{
+		Issuer: claims.Issuer, Subject: claims.Subject, ClientID: claims.ClientID, ID: claims.ID,
+		Audience: claims.Audience, Scopes: strings.Fields(claims.Scope), Roles: claims.Roles,
+		IssuedAt: claims.IssuedAt.Time, Expiry: claims.ExpiresAt.Time,
+	}, nil
+}
+
+// checkHeader looks at what golang-jwt does not: typ keeps an id_token from passing
+// for an access token, and crit names what we would have to understand (RFC 7515
+// section 4.1.11).
+func checkHeader(header map[string]any) error {
+	typ, _ := header["typ"].(string)
+	if typ = strings.ToLower(typ); typ != "at+jwt" && typ != "application/at+jwt" {
+		return fmt.Errorf("%w: its typ is not at+jwt", ErrInvalidToken)
+	}
+	if _, there := header["crit"]; there {
+		return fmt.Errorf("%w: it has a crit header", ErrInvalidToken)
+	}
+	return nil
+}
+
+// verdict reduces a parser's error to a sentinel: its text may quote the token.
+func verdict(err error) error {
+	for _, known := range []struct{ parser, ours error }{
+		{ErrKeysUnavailable, ErrKeysUnavailable},
+		{jwt.ErrTokenInvalidIssuer, ErrForeignToken},
+		{jwt.ErrTokenInvalidAudience, ErrForeignToken},
+		{jwt.ErrTokenExpired, ErrTokenExpired},
+	} {
+		if errors.Is(err, known.parser) {
+			return known.ours
+		}
+	}
+	return ErrInvalidToken
+}
+
+// key returns the issuer's key with an id.
+func (v *Verifier) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if key, ok := v.keys[kid]; ok {
+		return key, nil
+	}
+	if !v.looked.IsZero() && time.Since(v.looked) < keysPause {
+		if v.keys == nil {
+			return nil, ErrKeysUnavailable // the last look-up failed
+		}
+		return nil, ErrInvalidToken
+	}
+	v.looked = time.Now()
+	found, err := v.lookUp(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
+	}
+	v.keys = found
+	if key, ok := v.keys[kid]; ok {
+		return key, nil
+	}
+	return nil, ErrInvalidToken
+}
+
+// lookUp fetches the metadata, then the keys, both from the issuer's own origin.
+func (v *Verifier) lookUp(ctx context.Context) (map[string]*ecdsa.PublicKey, error) {
+	var meta metadata
+	if err := v.fetch(ctx, v.issuer+pathDiscovery, &meta); err != nil {
+		return nil, err
+	}
+	if meta.Issuer != v.issuer || !strings.HasPrefix(meta.JWKS, v.issuer+"/") {
+		return nil, errors.New("the metadata is another issuer's")
+	}
+	var set struct{ Keys []jwk }
+	if err := v.fetch(ctx, meta.JWKS, &set); err != nil {
+		return nil, err
+	}
+	found := map[string]*ecdsa.PublicKey{}
+	for _, k := range set.Keys {
+		if pub, err := k.publicKey(); err == nil && k.ID != "" { // a key of another kind is none of our business
+			found[k.ID] = pub
+		}
+	}
+	return found, nil
+}
+
+func (v *Verifier) fetch(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := v.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode != http.StatusOK || kind != "application/json" {
+		return fmt.Errorf("%s: no JSON, status %d", url, resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", url, err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("reading %s: %w", url, err)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package keyring
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// maxName is the longest name of an account, a server or a server's secret, in
+// bytes; maxKeyParts the most names a Key has. Together they bound how much of
+// a keychain item the key itself takes.
+const (
+	maxName     = 128
+	maxKeyParts = 3
+)
+
+// A Key names one record: two or three names with "/" between them. It is not
+// secret.
+type Key string
+
+// AccountKey is the record that holds an account's [Credential].
+func AccountKey(account string) Key { return Key("account/" + account) }
+
+// SecretKey is the record that holds one secret of a server or an account.
+func SecretKey(owner, name string) Key { return Key("secret/" + owner + "/" + name) }
+
+// TrustKey is the record that holds what a person agreed to for a server.
+func TrustKey(server string) Key { return Key("trust/" + server) }
+
+// ValidName reports whether s is a name of an account, a server or a secret:
+// 1 to 128 of the characters A-Z a-z 0-9 _ . -
+func ValidName(s string) bool {
+	if s == "" || len(s) > maxName {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !nameByte(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func nameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-'
+}
+
+func (k Key) check() error {
+	parts := strings.Split(string(k), "/")
+	if len(parts) < 2 || len(parts) > maxKeyParts {
+		return fmt.Errorf("invalid record key %.80q", string(k))
+	}
+	for _, p := range parts {
+		if !ValidName(p) {
+			return fmt.Errorf("invalid name %.80q in record key", p)
+		}
+	}
+	return nil
+}
+
+// fileName is the key as part of a file name: it tells a directory listing
+// nothing, and keeps "Work" and "work" apart where file names ignore case.
+func (k Key) fileName() string {
+	sum := sha256.Sum256([]byte(k))
+	return hex.EncodeToString(sum[:16])
+}
+
+// itemName is the key as the user name of a keychain item. Where the keychain
+// compares names without regard to case (Windows), a key with capitals carries
+// a hash, for which "~" leaves room: it is in no key.
+func (k Key) itemName(ignoresCase bool) string {
+	if !ignoresCase || strings.ToLower(string(k)) == string(k) {
+		return string(k)
+	}
+	return string(k) + "~" + k.fileName()[:16]
+}

@@ -1,0 +1,95 @@
+package refresh
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// authStyle is how a client proves who it is, RFC 6749 section 2.3.1.
+type authStyle int32
+
+const (
+	styleUnknown authStyle = iota
+	styleParams            // client_secret in the body ("client_secret_post")
+	styleBasic             // HTTP Basic ("client_secret_basic")
+)
+
+func (s authStyle) other() authStyle {
+	if s == styleBasic {
+		return styleParams
+	}
+	return styleBasic
+}
+
+// post sends v as a form, once, with the client's authentication. A confidential
+// client whose style is not proven yet is asked a second time in the other style
+// when the first is refused as invalid_client: that refusal comes before the
+// grant is looked at (RFC 6749 section 5.2), so nothing is spent.
+func (c *Client) post(ctx context.Context, endpoint string, v url.Values) (*answer, error) {
+	if c.account.ClientSecret.IsZero() {
+		return c.postStyled(ctx, endpoint, v, styleUnknown)
+	}
+	style, proven := c.clientStyle()
+	a, err := c.postStyled(ctx, endpoint, v, style)
+	if err != nil || proven {
+		return a, err
+	}
+	if a.refusesClient() {
+		b, err := c.postStyled(ctx, endpoint, v, style.other())
+		if err != nil {
+			return nil, err
+		}
+		if b.refusesClient() {
+			return a, nil
+		}
+		a, style = b, style.other()
+	}
+	if a.ok() {
+		c.style.Store(int32(style))
+	}
+	return a, nil
+}
+
+// clientStyle is the style that worked before, else the one to try first: what
+// the issuer's document says, else in the body, which the issuers that have no
+// such document (Google's and GitHub's device flows) want.
+func (c *Client) clientStyle() (style authStyle, proven bool) {
+	if s := authStyle(c.style.Load()); s != styleUnknown {
+		return s, true
+	}
+	if m := c.found.Load(); m != nil && m.style != styleUnknown {
+		return m.style, false
+	}
+	return styleParams, false
+}
+
+func (c *Client) postStyled(ctx context.Context, endpoint string, v url.Values, style authStyle) (*answer, error) {
+	if _, err := checkURL(endpoint); err != nil {
+		return nil, err
+	}
+	form := url.Values{}
+	for name, values := range v {
+		form[name] = values
+	}
+	form.Set("client_id", c.account.ClientID)
+	if style == styleParams {
+		form.Set("client_secret", c.account.ClientSecret.Reveal())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, insecure("cannot be requested")
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if style == styleBasic {
+		// "encoded using the application/x-www-form-urlencoded encoding algorithm"
+		req.SetBasicAuth(url.QueryEscape(c.account.ClientID), url.QueryEscape(c.account.ClientSecret.Reveal()))
+	}
+	return c.do(req)
+}
+
+func (a *answer) refusesClient() bool {
+	f, err := a.form()
+	return err == nil && f.text("error") == "invalid_client"
+}

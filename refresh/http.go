@@ -1,0 +1,260 @@
+package refresh
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	requestTime  = 15 * time.Second // one request, from dialling to the last byte
+	maxBody      = 1 << 20
+	maxRedirects = 3
+	maxPause     = 5 * time.Minute // the longest Retry-After we follow
+)
+
+// newTransport makes the connections to an issuer: TLS 1.2 or newer, the
+// system's roots plus those of caFile, and never a proxy for loopback.
+func newTransport(caFile, proxy string) (*http.Transport, error) {
+	roots, err := readRoots(caFile)
+	if err != nil {
+		return nil, err
+	}
+	via, err := proxyFunc(proxy)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Transport{
+		Proxy:                  via,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}, nil
+}
+
+// readRoots returns nil, the system's roots, when no file is named.
+func readRoots(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	f, err := os.Open(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading CA file: %w", err)
+	}
+	defer f.Close()
+	pem, err := io.ReadAll(io.LimitReader(f, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading CA file: %w", err)
+	}
+	if len(pem) > maxBody {
+		return nil, fmt.Errorf("reading CA file %q: larger than 1 MiB", caFile)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("reading the system's certificates: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading CA file %q: no PEM certificate in it", caFile)
+	}
+	return roots, nil
+}
+
+// proxyFunc chooses the proxy of a request. Neither a proxy's URL nor a parser's
+// complaint about it is repeated: it may hold a password.
+func proxyFunc(proxy string) (func(*http.Request) (*url.URL, error), error) {
+	choose := func(r *http.Request) (*url.URL, error) {
+		u, err := http.ProxyFromEnvironment(r)
+		if err != nil {
+			return nil, errors.New("the environment names a proxy that is no URL")
+		}
+		return u, nil
+	}
+	if proxy != "" {
+		fixed, err := url.Parse(proxy)
+		if err != nil || fixed.Hostname() == "" || !proxyScheme(fixed.Scheme) {
+			return nil, errors.New("proxy: not a URL of the form http://host:port (or https, socks5, socks5h)")
+		}
+		choose = http.ProxyURL(fixed)
+	}
+	return func(r *http.Request) (*url.URL, error) {
+		if loopbackHost(r.URL.Hostname()) {
+			return nil, nil
+		}
+		return choose(r)
+	}, nil
+}
+
+func proxyScheme(s string) bool {
+	return s == "http" || s == "https" || s == "socks5" || s == "socks5h"
+}
+
+func newHTTPClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{Transport: transport, Timeout: requestTime, CheckRedirect: checkRedirect}
+}
+
+// checkRedirect follows no redirect of a POST (its body holds a secret), and of
+// a GET only one within the same origin.
+func checkRedirect(next *http.Request, via []*http.Request) error {
+	if via[0].Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
+	if _, err := checkURL(next.URL.String()); err != nil {
+		return err
+	}
+	if !sameOrigin(next.URL, via[0].URL) {
+		return insecure("redirects to another origin")
+	}
+	if len(via) > maxRedirects {
+		return insecure("redirects too often")
+	}
+	return nil
+}
+
+// answer is a response that came in whole.
+type answer struct {
+	op         string // "POST https://login.example.com/token", for errors
+	status     int
+	mediaType  string
+	body       []byte
+	retryAfter time.Duration
+}
+
+func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }
+
+// unusable is the error for an answer that is not what was asked for. It says
+// so without a byte of the answer.
+func (a *answer) unusable(reason string) error {
+	return &noAnswer{op: a.op, reason: reason}
+}
+
+// do sends one request and reads the whole answer, or says in our own words why
+// there is none. An error wraps ErrUnreachable, ErrInsecureURL (a redirect) or
+// the end of ctx.
+func (c *Client) do(req *http.Request) (*answer, error) {
+	req.Header.Set("User-Agent", "mcp-valet")
+	req.Header.Set("Accept", "application/json")
+	op := req.Method + " " + bare(req.URL)
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.failed(req.Context(), op, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	if err != nil {
+		return nil, c.failed(req.Context(), op, err)
+	}
+	a := &answer{op: op, status: res.StatusCode, body: body, retryAfter: retryAfter(res.Header)}
+	// A media type that cannot be parsed is like none: the body decides.
+	a.mediaType, _, _ = mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if len(body) > maxBody {
+		if a.ok() {
+			return nil, a.unusable("the answer is larger than 1 MiB")
+		}
+		a.body = nil // the status says enough
+	}
+	if a.status >= 300 && a.status <= 399 {
+		return nil, a.unusable("answered with a redirect, which is not followed")
+	}
+	return a, nil
+}
+
+// bare is a URL without its query, for error texts.
+func bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// failed turns what net/http says into our words. Connections are dropped, so
+// that the next attempt dials anew: after a sleep the old ones are dead.
+func (c *Client) failed(ctx context.Context, op string, err error) error {
+	c.closeIdle()
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // without the URL, which may be one we were redirected to
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%s: %w", op, context.Canceled)
+	case errors.Is(err, ErrInsecureURL):
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return &noAnswer{op: op, reason: reason(err), cause: err}
+}
+
+// reason words the failures that a person can do something about.
+func reason(err error) string {
+	var (
+		timeout  net.Error
+		name     *net.DNSError
+		dial     *net.OpError
+		unknown  x509.UnknownAuthorityError
+		wrong    x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		notTLS   tls.RecordHeaderError
+		anyCheck *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.As(err, &name):
+		return "the host name is not known"
+	case errors.As(err, &unknown):
+		return "its certificate is signed by an authority that is not trusted"
+	case errors.As(err, &wrong):
+		return "its certificate is for another host"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate has expired or is not yet valid"
+	case errors.As(err, &invalid), errors.As(err, &anyCheck):
+		return "its certificate is not valid"
+	case errors.As(err, &notTLS):
+		return "it does not speak TLS"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "cannot connect"
+	case errors.As(err, &dial) && dial.Op == "proxyconnect":
+		return "cannot connect to the proxy"
+	}
+	return "the connection broke"
+}
+
+// retryAfter reads the header of that name (RFC 9110 section 10.2.3), bounded.
+func retryAfter(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return min(time.Duration(n)*time.Second, maxPause)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(time.Until(at), 0), maxPause)
+	}
+	return 0
+}
+
+// getJSON fetches a public document, whose URL was checked before.
+// An answer that is no JSON object, or has no 2xx status, is an error.
+func (c *Client) getJSON(ctx context.Context, from string) (fields, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, insecure("cannot be requested")
+	}
+	a, err := c.do(req)
+	if err != nil {
+		return nil, err
+	}
+	if !a.ok() {
+		return nil, &OAuthError{Status: a.status, retryAfter: a.retryAfter}
+	}
+	return a.json()
+}

@@ -14,6 +14,10 @@ import (
 // (a header of some 200 bytes, 16 bytes for each 64 kB).
 const maxSealed = maxRecord + 64<<10
 
+// errNotSealed stands for age's own errors, which quote pieces of what they
+// could not read.
+var errNotSealed = errors.New("not a whole sealed file")
+
 // seal encrypts a record, bound to its key, so that files which were swapped
 // do not open as each other.
 func seal(to age.Recipient, k Key, v Secret) ([]byte, error) {
@@ -39,11 +43,11 @@ func unseal(id age.Identity, k Key, sealed []byte) (Secret, error) {
 		return Secret{}, fail(ErrWrongKey, nil)
 	}
 	if err != nil {
-		return Secret{}, fail(ErrCorrupt, err)
+		return Secret{}, fail(ErrCorrupt, errNotSealed)
 	}
 	text, err := io.ReadAll(io.LimitReader(r, maxSealed))
 	if err != nil {
-		return Secret{}, fail(ErrCorrupt, err)
+		return Secret{}, fail(ErrCorrupt, errNotSealed)
 	}
 	words, record, err := parseHeader(string(text))
 	if err != nil {

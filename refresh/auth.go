@@ -11,7 +11,7 @@ import (
 type authStyle int32
 
 const (
-	styleUnknown authStyle = iota
+	styleUnknown authStyle = iota // for a public client: client_id in the body
 	styleParams            // client_secret in the body ("client_secret_post")
 	styleBasic             // HTTP Basic ("client_secret_basic")
 )
@@ -73,9 +73,14 @@ func (c *Client) postStyled(ctx context.Context, endpoint string, v url.Values, 
 	for name, values := range v {
 		form[name] = values
 	}
-	form.Set("client_id", c.account.ClientID)
-	if style == styleParams {
+	switch style {
+	case styleUnknown:
+		form.Set("client_id", c.account.ClientID)
+	case styleParams:
+		form.Set("client_id", c.account.ClientID)
 		form.Set("client_secret", c.account.ClientSecret.Reveal())
+	case styleBasic: // in the header; some issuers refuse a client that names itself twice
+		form.Del("client_id")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -83,7 +88,7 @@ func (c *Client) postStyled(ctx context.Context, endpoint string, v url.Values, 
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if style == styleBasic {
-		// "encoded using the application/x-www-form-urlencoded encoding algorithm"
+		// Both "encoded using the application/x-www-form-urlencoded encoding algorithm".
 		req.SetBasicAuth(url.QueryEscape(c.account.ClientID), url.QueryEscape(c.account.ClientSecret.Reveal()))
 	}
 	return c.do(req)

@@ -3,6 +3,7 @@ package refresh
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -82,27 +83,8 @@ func (e *OAuthError) Is(target error) bool {
 
 func (e *OAuthError) passing() bool {
 	switch e.Code {
-	case "server_error", "temporarily_unavailable":
+	case "server_error", "temporarily_unavailable", "slow_down":
 		return true
-	case "", "slow_down":
-		return e.Status == 429 || e.Status >= 500
 	}
-	return false
-}
-
-// noAnswer is a request that brought no usable answer. Its text is ours: what a
-// server or proxy wrote never gets into it.
-type noAnswer struct {
-	op     string // "POST https://login.example.com/token"
-	reason string
-	cause  error // may be nil
-}
-
-func (e *noAnswer) Error() string { return e.op + ": " + e.reason }
-
-func (e *noAnswer) Unwrap() []error {
-	if e.cause == nil {
-		return []error{ErrUnreachable}
-	}
-	return []error{ErrUnreachable, e.cause}
+	return e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError
 }

@@ -67,19 +67,27 @@ func fromFuture(c *keyring.Credential, at time.Time) bool {
 }
 
 // lifetime is when an access token asked for at the time ends, zero if nobody says: the earlier of what the issuer's
-// answer and the token itself tell. The token's "exp" is by the issuer's clock; if it lies in the past by ours, the
-// clocks differ, and the time from its "iat" is taken instead.
+// answer and the token itself tell.
 func lifetime(token keyring.Secret, answered, asked time.Time) time.Time {
 	claims, _, err := Inspect(token)
 	if err != nil || claims.Expiry.IsZero() {
 		return answered
 	}
 	claimed := claims.Expiry
-	if life := claimed.Sub(claims.IssuedAt); !claimed.After(asked) && !claims.IssuedAt.IsZero() && life > 0 {
-		claimed = asked.Add(life)
+	if !claimed.After(asked) {
+		claimed = asked.Add(skewedLife(claims))
 	}
 	if answered.IsZero() || claimed.Before(answered) {
 		return claimed
 	}
 	return answered
+}
+
+// skewedLife is how long a fresh token lives that has ended already by our clock: the issuer's clock, which "exp" is by,
+// is another one, so the time from its "iat" is taken. A minute is a guess that neither ends nor keeps a token for long.
+func skewedLife(claims Claims) time.Duration {
+	if life := claims.Expiry.Sub(claims.IssuedAt); !claims.IssuedAt.IsZero() && life > 0 {
+		return life
+	}
+	return time.Minute
 }

@@ -44,6 +44,12 @@ func newTransport(caFile, proxy string) (*http.Transport, error) {
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+			if res.StatusCode != http.StatusOK {
+				return proxyRefusal(res.StatusCode)
+			}
+			return nil
+		},
 	}, nil
 }
 
@@ -173,61 +179,14 @@ func (c *Client) do(req *http.Request) (*answer, error) {
 	return a, nil
 }
 
-// bare is a URL without its query, for error texts.
+// bare is a URL for error texts: without its query, and without a path so long
+// that it may be prose.
 func bare(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}
-
-// failed turns what net/http says into our words. Connections are dropped, so
-// that the next attempt dials anew: after a sleep the old ones are dead.
-func (c *Client) failed(ctx context.Context, op string, err error) error {
-	c.closeIdle()
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // without the URL, which may be one we were redirected to
+	short := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if len(u.Path) > 200 {
+		short.Path = ""
 	}
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("%s: %w", op, context.Canceled)
-	case errors.Is(err, ErrInsecureURL):
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return &noAnswer{op: op, reason: reason(err), cause: err}
-}
-
-// reason words the failures that a person can do something about.
-func reason(err error) string {
-	var (
-		timeout  net.Error
-		name     *net.DNSError
-		dial     *net.OpError
-		unknown  x509.UnknownAuthorityError
-		wrong    x509.HostnameError
-		invalid  x509.CertificateInvalidError
-		notTLS   tls.RecordHeaderError
-		anyCheck *tls.CertificateVerificationError
-	)
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "no answer in time"
-	case errors.As(err, &name):
-		return "the host name is not known"
-	case errors.As(err, &unknown):
-		return "its certificate is signed by an authority that is not trusted"
-	case errors.As(err, &wrong):
-		return "its certificate is for another host"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "its certificate has expired or is not yet valid"
-	case errors.As(err, &invalid), errors.As(err, &anyCheck):
-		return "its certificate is not valid"
-	case errors.As(err, &notTLS):
-		return "it does not speak TLS"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return "cannot connect"
-	case errors.As(err, &dial) && dial.Op == "proxyconnect":
-		return "cannot connect to the proxy"
-	}
-	return "the connection broke"
+	return short.String()
 }
 
 // retryAfter reads the header of that name (RFC 9110 section 10.2.3), bounded.

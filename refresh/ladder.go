@@ -155,6 +155,7 @@ func known(err error) bool {
 	return final(err) || errors.Is(err, ErrUnreachable) || isAny(err, []error{
 		keyring.ErrNotFound, keyring.ErrUnavailable, keyring.ErrLocked, keyring.ErrTimeout, keyring.ErrTooNew,
 		keyring.ErrFull, keyring.ErrCorrupt, keyring.ErrUnknown, keyring.ErrInsecure,
+		keyring.ErrWrongKey,
 	})
 }
 

@@ -66,19 +66,27 @@ func (r *renewal) locked(ctx context.Context) error {
 	return r.renew(ctx, c)
 }
 
-// renew renews c unless there is nothing to do. When c turns out dead, a newer credential that appeared meanwhile takes
-// its place (the lock binds no other version of this program, nor a person who restores a backup): it is the one to
-// judge, and only once, since a third would mean that somebody is fighting over the record.
+// errSuperseded ends an attempt with a credential that turned out dead and was not the stored one any more.
+var errSuperseded = fmt.Errorf("%w: the stored sign-in keeps changing", ErrUnreachable)
+
+// renew renews c unless there is nothing to do. When c turns out dead and a newer credential has appeared meanwhile (the
+// lock binds no other version of this program, nor a person who restores a backup), that one is tried, and only once: a
+// third would mean that somebody is fighting over the record.
 func (r *renewal) renew(ctx context.Context, c *keyring.Credential) error {
 	err := r.attempt(ctx, c)
-	if !errors.Is(err, ErrSignedOut) {
+	if !errors.Is(err, errSuperseded) {
 		return err
 	}
-	newer, readErr := r.store.Credential(ctx, r.account.Name)
-	if readErr != nil || newer.Serial <= c.Serial {
-		return err
+	if c, err = r.store.Credential(ctx, r.account.Name); err != nil {
+		return signedOutIfNone(err)
 	}
-	return r.attempt(ctx, newer)
+	return r.attempt(ctx, c)
+}
+
+// superseded tells whether the stored credential is a newer one than c.
+func (r *renewal) superseded(ctx context.Context, c *keyring.Credential) bool {
+	stored, err := r.store.Credential(ctx, r.account.Name)
+	return err == nil && stored.Serial > c.Serial
 }
 
 // attempt makes c good, or returns why it is not.
@@ -122,7 +130,7 @@ func (r *renewal) grant(ctx context.Context, client *Client, c *keyring.Credenti
 	defer cancel()
 	next, err := client.Refresh(sending, c)
 	if err != nil {
-		return r.failed(ctx, client, before, err)
+		return r.failed(ctx, client, c, before, err)
 	}
 	if err := r.save(ctx, c, next); err != nil {
 		r.remember(before.after(OutcomeUnsaved, ""))
@@ -166,7 +174,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // failed remembers a failed grant and words what it means.
-func (r *renewal) failed(ctx context.Context, client *Client, before State, err error) error {
+func (r *renewal) failed(ctx context.Context, client *Client, c *keyring.Credential, before State, err error) error {
 	if errors.Is(err, ErrForeign) || errors.Is(err, ErrInsecureURL) {
 		return err // nothing was sent
 	}
@@ -184,8 +192,11 @@ func (r *renewal) failed(ctx context.Context, client *Client, before State, err 
 	case BareRefusal:
 		s = r.refused(ctx, client, before, s)
 	}
+	if s.Outcome == OutcomeSignedOut && r.superseded(ctx, c) {
+		return errSuperseded
+	}
 	r.remember(s)
-	return fmt.Errorf("%w (%v)", s.Err(), err) // %v: s has said what it means
+	return fmt.Errorf("%w: %v", s.sentinel(), err) // %v: what err means has just been decided
 }
 
 // refused counts a bare refusal, provided that the issuer is there at all. The sign-out that a number of them in a row

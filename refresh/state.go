@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,7 +51,12 @@ func statePath(stateDir, account string) (string, error) {
 	if !keyring.ValidName(account) {
 		return "", fmt.Errorf("account name %q: only letters, digits, '.', '_' and '-'", account)
 	}
-	return filepath.Join(stateDir, "accounts", account+".json"), nil
+	file := account + ".json"
+	if !filepath.IsLocal(file) { // "nul.json" is a device on Windows
+		sum := sha256.Sum256([]byte(account))
+		file = hex.EncodeToString(sum[:16]) + ".json"
+	}
+	return filepath.Join(stateDir, "accounts", file), nil
 }
 
 // ReadState reads what is remembered of account. Nothing remembered is the zero State and no error.
@@ -106,24 +113,22 @@ func readBounded(path string, limit int64) ([]byte, error) {
 // Err is what the state means for whoever wants a token: nil, or an error wrapping [ErrUnreachable], [ErrSignedOut],
 // [ErrMisconfigured] or keyring.ErrUnavailable.
 func (s State) Err() error {
-	switch s.Outcome {
-	case OutcomeUnreachable:
-		return s.withCode(ErrUnreachable)
-	case OutcomeSignedOut:
-		return s.withCode(ErrSignedOut)
-	case OutcomeMisconfigured:
-		return s.withCode(ErrMisconfigured)
-	case OutcomeUnsaved:
-		return fmt.Errorf("the renewed sign-in could not be stored: %w", keyring.ErrUnavailable)
+	sentinel := s.sentinel()
+	if sentinel == nil || s.Code == "" {
+		return sentinel
 	}
-	return nil
+	return fmt.Errorf("%w: the issuer answered %s", sentinel, s.Code)
 }
 
-func (s State) withCode(err error) error {
-	if s.Code == "" {
-		return err
-	}
-	return fmt.Errorf("%w: the issuer answered %s", err, s.Code)
+var errUnsaved = fmt.Errorf("the renewed sign-in could not be stored: %w", keyring.ErrUnavailable)
+
+func (s State) sentinel() error {
+	return map[string]error{
+		OutcomeUnreachable:   ErrUnreachable,
+		OutcomeSignedOut:     ErrSignedOut,
+		OutcomeMisconfigured: ErrMisconfigured,
+		OutcomeUnsaved:       errUnsaved,
+	}[s.Outcome]
 }
 
 // about tells whether the state is one of this very credential.

@@ -12,6 +12,7 @@ import (
 
 const (
 	maxTokenLife = 10 * 365 * 24 * time.Hour
+	maxToken     = 64 << 10 // bytes; more fits into no environment variable or header
 	maxScopes    = 256
 )
 

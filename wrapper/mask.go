@@ -22,7 +22,6 @@ const (
 // A masker does not change and is safe for concurrent use; its text and messages are not.
 type masker struct {
 	secrets []*pattern
-	careful bool      // a secret has no probe: every message is walked
 	begins  [256]bool // the bytes that a secret, or an escape, may begin with
 }
 
@@ -47,7 +46,6 @@ func newMasker(secrets []keyring.Secret) *masker {
 		p := newPattern(value)
 		m.secrets = append(m.secrets, p)
 		m.begins[value[0]] = true
-		m.careful = m.careful || p.probe == nil
 	}
 	if len(m.secrets) == 0 {
 		return nil
@@ -107,11 +105,8 @@ func plain(b byte) bool {
 
 // suspect tells whether line may hold a secret: the one question that most messages cost.
 func (m *masker) suspect(line []byte) bool {
-	if m.careful {
-		return true
-	}
 	for _, p := range m.secrets {
-		if bytes.Contains(line, p.probe) {
+		if bytes.Contains(line, p.probe) && (len(p.probe) >= minProbe || bytes.IndexByte(line, '\\') >= 0) {
 			return true
 		}
 	}

@@ -42,8 +42,8 @@ type session struct {
 	nextID int
 }
 
-// open1 starts `mcp-valet run incidents`.
-func (s *stage) open1() (*session, error) {
+// connect starts `mcp-valet run incidents`.
+func (s *stage) connect() (*session, error) {
 	cmd := exec.Command(s.exe, "run", server)
 	cmd.Env, cmd.Stderr = s.environ(), os.Stderr
 	in, err := cmd.StdinPipe()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"time"
 )
@@ -40,14 +39,20 @@ func (r *recorder) close() error {
 }
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	answer := httptest.NewRecorder()
-	r.issuer.ServeHTTP(answer, req)
-	r.note(answer.Body.Bytes())
-	for k, v := range answer.Header() {
-		w.Header()[k] = v
-	}
-	w.WriteHeader(answer.Code)
-	w.Write(answer.Body.Bytes())
+	t := &tee{ResponseWriter: w}
+	r.issuer.ServeHTTP(t, req)
+	r.note(t.body.Bytes())
+}
+
+// tee keeps a copy of an answer's body.
+type tee struct {
+	http.ResponseWriter
+	body bytes.Buffer
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	t.body.Write(p)
+	return t.ResponseWriter.Write(p)
 }
 
 func (r *recorder) note(body []byte) {

@@ -74,7 +74,7 @@ func (s *stage) launch(ctx context.Context) error {
 
 // start starts the server and shakes hands with it.
 func (s *stage) start(ctx context.Context) (err error) {
-	if s.session, err = s.open1(); err != nil {
+	if s.session, err = s.connect(); err != nil {
 		return err
 	}
 	name, err := s.session.initialize(ctx)
@@ -163,7 +163,7 @@ func (s *stage) tamper(ctx context.Context) error {
 		return err
 	}
 	s.say(`"args" now has --send-token-to=evil.example`)
-	if s.session, err = s.open1(); err != nil {
+	if s.session, err = s.connect(); err != nil {
 		return err
 	}
 	_, err = s.session.initialize(ctx)

@@ -185,7 +185,7 @@ func (i *Issuer) decide(a authorization, said decision) (code string, err error)
 	if said.answer != approved {
 		return "", refusal("access_denied", "the sign-in was denied")
 	}
-	at := now()
+	at := time.Now()
 	code = random(32)
 	kept := &codeRequest{request: a.request, redirect: a.redirect, subject: said.subject, answered: at, expires: at.Add(codeTTL)}
 	if !i.codes.put(at, digestOf(code), kept, at.Add(codeMemory)) {

@@ -37,7 +37,7 @@ func (i *Issuer) authorizeDevice(c *call) (any, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	start := now()
+	start := time.Now()
 	d := &deviceRequest{
 		request:  asked,
 		userCode: i.freshUserCode(start),
@@ -126,7 +126,7 @@ func (i *Issuer) answerDevice(userCode, subject string, said answer) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	at := now()
+	at := time.Now()
 	d, ok := i.deviceByUserCode(at, normalUserCode(userCode))
 	if !ok {
 		return ErrUnknownCode

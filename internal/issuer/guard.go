@@ -125,7 +125,7 @@ func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"keys": i.keys.published(now())})
+	writeJSON(w, http.StatusOK, map[string]any{"keys": i.keys.published(time.Now())})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

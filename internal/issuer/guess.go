@@ -33,7 +33,7 @@ func (g *guesses) exhausted(at time.Time) bool {
 func (i *Issuer) lookUp(typed string) (deviceRequest, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	at := now()
+	at := time.Now()
 	if i.guesses.exhausted(at) {
 		return deviceRequest{}, errGuessing
 	}

@@ -253,5 +253,3 @@ func verified(challenge, verifier string) error {
 	}
 	return nil
 }
-
-func now() time.Time { return time.Now() }

@@ -69,7 +69,7 @@ func (i *Issuer) ask(w http.ResponseWriter, r *http.Request, q question) {
 		return
 	}
 	text := questionText{
-		Path: q.path, About: q.about, Token: i.formToken(i.formSession(w, r), q.path, q.about, now()),
+		Path: q.path, About: q.about, Token: i.formToken(i.formSession(w, r), q.path, q.about, time.Now()),
 		Client: q.client.title(), Subject: subject, Code: q.code,
 		Audience: q.audience, Scopes: describeScopes(q.scopes),
 	}
@@ -149,24 +149,23 @@ type decision struct {
 }
 
 // readDecision takes a form of ours, or tells the person what is wrong with it.
-func (i *Issuer) readDecision(w http.ResponseWriter, r *http.Request, path string) (decision, bool) {
+func (i *Issuer) readDecision(w http.ResponseWriter, r *http.Request, path string) (d decision, ok bool) {
 	form, err := readForm(r)
 	if err != nil {
 		i.notice(w, http.StatusBadRequest, "This form could not be read.")
-		return decision{}, false
+		return d, false
 	}
 	var session string
 	if c, err := r.Cookie(formCookie); err == nil && validSession(c.Value) {
 		session = c.Value
 	}
-	d := decision{about: form.Get("about")}
-	answers := map[string]answer{"approve": approved, "deny": denied}
-	var ok bool
-	switch d.answer, ok = answers[form.Get("decision")]; {
-	case session == "" || !i.checkFormToken(form.Get("token"), session, path, d.about, now()):
+	d.about = form.Get("about")
+	if session == "" || !i.checkFormToken(form.Get("token"), session, path, d.about, time.Now()) {
 		i.notice(w, http.StatusForbidden, "This form is not from a page of this issuer in this browser, or it is too old. Go back and open the page again.")
 		return d, false
-	case !ok:
+	}
+	d.answer, ok = map[string]answer{"approve": approved, "deny": denied}[form.Get("decision")]
+	if !ok {
 		i.notice(w, http.StatusBadRequest, "This form could not be read.")
 		return d, false
 	}

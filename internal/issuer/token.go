@@ -41,7 +41,7 @@ func (i *Issuer) token(c *call) (any, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	out, err := redeem(c, now())
+	out, err := redeem(c, time.Now())
 	if err != nil {
 		return nil, err // not out: a nil *tokens would be an answer
 	}
@@ -190,7 +190,7 @@ func (i *Issuer) revokeToken(c *call) (any, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	f, alive := i.families.get(now(), id)
+	f, alive := i.families.get(time.Now(), id)
 	switch {
 	case !alive:
 		return nil, nil
@@ -211,7 +211,7 @@ func (i *Issuer) familyOfAccessToken(token string) (id familyID, ok bool) {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 	parsed, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		if key, ok := i.keys.find(kid, now()); ok {
+		if key, ok := i.keys.find(kid, time.Now()); ok {
 			return key, nil
 		}
 		return nil, jwt.ErrTokenUnverifiable
@@ -225,4 +225,3 @@ func (i *Issuer) familyOfAccessToken(token string) (id familyID, ok bool) {
 	}
 	return familyID(sid), true
 }
-

@@ -35,9 +35,10 @@ const (
 	maxToken    = 16 << 10 // bytes
 	maxDocument = 1 << 20  // bytes
 	keysTimeout = 5 * time.Second
-	// keysPause is the least time between two look-ups of keys, so that made-up
-	// key ids cannot turn a server against its issuer.
-	keysPause = 10 * time.Second
+	// Made-up key ids must not turn a server against its issuer: so many look-ups
+	// of keys are made in a window of time, and no more.
+	maxLookUps   = 6
+	lookUpWindow = time.Minute
 )
 
 // Verifier checks access tokens of one issuer for one audience, as the server they
@@ -48,9 +49,10 @@ type Verifier struct {
 	issuer, audience string
 	client           *http.Client
 
-	mu     sync.Mutex // held during a look-up: others wait for its outcome
-	keys   map[string]*ecdsa.PublicKey
-	looked time.Time
+	mu      sync.Mutex // held during a look-up: others wait for its outcome
+	keys    map[string]*ecdsa.PublicKey
+	since   time.Time // when the current window began
+	lookUps int       // made in it
 }
 
 // NewVerifier makes a Verifier. The issuer is given by its URL: http is for
@@ -87,16 +89,18 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*AccessClaims, err
 		return nil, fmt.Errorf("%w: it is too long", ErrInvalidToken)
 	}
 	var claims wireClaims
+	var refused error // ours: the parser would bury it
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(),
 		jwt.WithIssuer(v.issuer), jwt.WithAudience(v.audience), jwt.WithExpirationRequired())
 	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
-		if err := checkHeader(t.Header); err != nil {
-			return nil, err
-		}
-		kid, _ := t.Header["kid"].(string)
-		return v.key(ctx, kid)
+		var key *ecdsa.PublicKey
+		key, refused = v.keyFor(ctx, t.Header, claims.Issuer)
+		return key, refused
 	})
-	if err != nil {
+	switch {
+	case refused != nil:
+		return nil, refused
+	case err != nil:
 		return nil, verdict(err)
 	}
 	if claims.Subject == "" || claims.IssuedAt == nil {
@@ -109,31 +113,31 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*AccessClaims, err
 	}, nil
 }
 
-// checkHeader looks at what golang-jwt does not: typ keeps an id_token from passing
-// for an access token, and crit names what we would have to understand (RFC 7515
-// section 4.1.11).
-func checkHeader(header map[string]any) error {
+// keyFor looks at what golang-jwt does not, before any key is fetched: typ keeps an
+// id_token from passing for an access token, and crit names what we would have to
+// understand (RFC 7515 section 4.1.11).
+func (v *Verifier) keyFor(ctx context.Context, header map[string]any, issuer string) (*ecdsa.PublicKey, error) {
 	typ, _ := header["typ"].(string)
 	if typ = strings.ToLower(typ); typ != "at+jwt" && typ != "application/at+jwt" {
-		return fmt.Errorf("%w: its typ is not at+jwt", ErrInvalidToken)
+		return nil, fmt.Errorf("%w: its typ is not at+jwt", ErrInvalidToken)
 	}
 	if _, there := header["crit"]; there {
-		return fmt.Errorf("%w: it has a crit header", ErrInvalidToken)
+		return nil, fmt.Errorf("%w: it has a crit header", ErrInvalidToken)
 	}
-	return nil
+	if issuer != v.issuer {
+		return nil, ErrForeignToken
+	}
+	kid, _ := header["kid"].(string)
+	return v.key(ctx, kid)
 }
 
 // verdict reduces a parser's error to a sentinel: its text may quote the token.
 func verdict(err error) error {
-	for _, known := range []struct{ parser, ours error }{
-		{ErrKeysUnavailable, ErrKeysUnavailable},
-		{jwt.ErrTokenInvalidIssuer, ErrForeignToken},
-		{jwt.ErrTokenInvalidAudience, ErrForeignToken},
-		{jwt.ErrTokenExpired, ErrTokenExpired},
-	} {
-		if errors.Is(err, known.parser) {
-			return known.ours
-		}
+	switch {
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return ErrForeignToken
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return ErrTokenExpired
 	}
 	return ErrInvalidToken
 }
@@ -145,13 +149,9 @@ func (v *Verifier) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error
 	if key, ok := v.keys[kid]; ok {
 		return key, nil
 	}
-	if !v.looked.IsZero() && time.Since(v.looked) < keysPause {
-		if v.keys == nil {
-			return nil, ErrKeysUnavailable // the last look-up failed
-		}
-		return nil, ErrInvalidToken
+	if !v.mayLookUp(time.Now()) {
+		return nil, fmt.Errorf("%w: too many look-ups", ErrKeysUnavailable)
 	}
-	v.looked = time.Now()
 	found, err := v.lookUp(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
@@ -160,7 +160,15 @@ func (v *Verifier) key(ctx context.Context, kid string) (*ecdsa.PublicKey, error
 	if key, ok := v.keys[kid]; ok {
 		return key, nil
 	}
-	return nil, ErrInvalidToken
+	return nil, fmt.Errorf("%w: its key is unknown", ErrInvalidToken)
+}
+
+func (v *Verifier) mayLookUp(now time.Time) bool {
+	if now.Sub(v.since) >= lookUpWindow {
+		v.since, v.lookUps = now, 0
+	}
+	v.lookUps++
+	return v.lookUps <= maxLookUps
 }
 
 // lookUp fetches the metadata, then the keys, both from the issuer's own origin.

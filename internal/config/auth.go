@@ -1,0 +1,108 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// use is a place of the file where an account is named.
+type use struct {
+	account string
+	node    node
+}
+
+// kinds are the values of auth.kind; those with text are for later.
+var kinds = map[string]string{"account": "", "secret": "", "none": "", "issuer": later, "client": later}
+
+// renewals are the values of auth.renew; those with text are for later.
+var renewals = map[string]string{
+	"off":               "",
+	"restart":           later + ": a token is renewed when the server starts",
+	"restart-exclusive": later + ": a token is renewed when the server starts",
+	"file":              later + ": a token is renewed when the server starts",
+	"meta":              later + ": a token is renewed when the server starts",
+}
+
+func (r *reader) auth(n node, uses *[]use) *Auth {
+	a := &Auth{}
+	has := r.members(n, fields{
+		"kind": func(n node) { a.Kind = r.oneOf(n, kinds) },
+		"account": func(n node) {
+			a.Account = r.text(n)
+			*uses = append(*uses, use{a.Account, n})
+		},
+		"tokenEnv": func(n node) { a.TokenEnv = r.tokenEnv(n) },
+		"renew":    func(n node) { a.Renew = r.oneOf(n, renewals) },
+	}, nil)
+	if a.Kind == "" && a.Account != "" {
+		a.Kind = "account"
+	}
+	why, known := kinds[a.Kind]
+	switch {
+	case has == nil || a.Kind != "" && !known || why != "": // told already
+	case a.Kind == "" && !has["account"]:
+		r.refuse(n, `needs "account", or a "kind" that needs none`)
+	case a.Kind == "account" && !has["account"]:
+		r.refuse(n, `the kind "account" needs "account", the name of one`)
+	case a.Kind != "account" && a.Account != "":
+		r.refuse(n, `"account" belongs to the kind "account"`)
+	case a.Kind == "none" && (a.TokenEnv != "" || a.Renew != ""):
+		r.refuse(n, `the kind "none" has no token for "tokenEnv" and "renew"`)
+	}
+	if a.TokenEnv == "" && a.Kind != "none" {
+		a.TokenEnv = DefaultTokenEnv
+	}
+	return a
+}
+
+// oneOf reads a word out of a short list; an empty one is as good as none.
+func (r *reader) oneOf(n node, words map[string]string) string {
+	s := r.value(n)
+	why, known := words[s]
+	switch {
+	case kindOf(n.v) != '"' || s == "":
+	case !known:
+		var good []string
+		for _, w := range slices.Sorted(maps.Keys(words)) {
+			if words[w] == "" {
+				good = append(good, `"`+w+`"`)
+			}
+		}
+		r.refuse(n, "must be one of: %s", strings.Join(good, ", "))
+	case why != "":
+		r.refuse(n, "%q is %s", s, why)
+	}
+	return s
+}
+
+// tokenEnv takes names that every shell takes; in the keychain it names the token of the kind "secret", too.
+func (r *reader) tokenEnv(n node) string {
+	s := r.text(n)
+	odd := func(c rune) bool {
+		return c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+	}
+	switch {
+	case s == "":
+	case len(s) > maxName || strings.ContainsFunc(s, odd) || s[0] >= '0' && s[0] <= '9':
+		r.refuse(n, "not the name of an environment variable: letters, digits and underscore, no digit first")
+	case ours(s):
+		r.refuse(n, "variables that begin with MCP_VALET_ are for mcp-valet and not passed to servers")
+	}
+	return s
+}
+
+// checkUses refuses accounts that are named and not there.
+func (r *reader) checkUses(uses []use, accounts map[string]Account) {
+	names := slices.Sorted(maps.Keys(accounts))
+	for _, u := range uses {
+		if _, there := accounts[u.account]; there || kindOf(u.node.v) != '"' || u.account == "" {
+			continue
+		}
+		if near := nearest(u.account, names); near != "" {
+			r.refuse(u.node, "there is no account %s (did you mean %q?)", shown(u.account), near)
+			continue
+		}
+		r.refuse(u.node, "there is no account %s; \"mcp-valet login\" makes one", shown(u.account))
+	}
+}

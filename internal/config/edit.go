@@ -1,0 +1,294 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tailscale/hujson"
+)
+
+// The edits below take the text of a config file and give it back changed in one place. Every other byte stays:
+// comments, order, spacing, line ends. Text without anything in it stands for a new file and becomes the Template first.
+// An entry that is there already keeps its place, and those of its keys that are right already keep theirs; keys that
+// mcp-valet does not know are left alone. Text that cannot be read, or has a key twice, is refused, as is a change that
+// Parse would refuse. No edit touches a file: that is Update.
+
+// SetAccount writes one account.
+func SetAccount(b []byte, name string, a Account) ([]byte, error) {
+	return edit(b, []string{"accounts", name}, accountValue(a))
+}
+
+// SetServer writes one entry of mcpServers.
+func SetServer(b []byte, name string, s Server) ([]byte, error) {
+	return edit(b, []string{"mcpServers", name}, serverValue(s))
+}
+
+// SetStore writes where credentials are kept; the zero Store takes the key out.
+func SetStore(b []byte, s Store) ([]byte, error) {
+	if s == (Store{}) {
+		return edit(b, []string{"store"}, nil)
+	}
+	return edit(b, []string{"store"}, object{{"kind", textValue(s.Kind)}, {"keyFile", textValue(s.KeyFile)}})
+}
+
+// RemoveAccount takes out one account, and is content when it is not there. It refuses while a server uses the account.
+func RemoveAccount(b []byte, name string) ([]byte, error) {
+	if server := userOf(b, name); server != "" {
+		return nil, &Error{Key: (*place)(nil).child("mcpServers").child(server).String(), Msg: "uses the account " + shown(name) + "; change that first"}
+	}
+	return edit(b, []string{"accounts", name}, nil)
+}
+
+// RemoveServer takes out one entry of mcpServers, and is content when it is not there.
+func RemoveServer(b []byte, name string) ([]byte, error) {
+	return edit(b, []string{"mcpServers", name}, nil)
+}
+
+// edit makes what stands at keys equal to v, and checks the outcome there.
+func edit(b []byte, keys []string, v any) ([]byte, error) {
+	if mark := []byte(byteOrderMark); len(bytes.TrimSpace(bytes.TrimPrefix(b, mark))) == 0 {
+		b = Template()
+	}
+	doc, err := editable(b)
+	if err != nil {
+		return nil, err
+	}
+	doc, err = doc.merge(keys, v)
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.check(keys); err != nil {
+		return nil, err
+	}
+	return doc.bytes(), nil
+}
+
+// editable parses text that is to be edited.
+func editable(b []byte) (*document, error) {
+	doc, err := parseDocument("", b)
+	if err != nil {
+		return nil, err
+	}
+	if kindOf(doc.root) != '{' {
+		return nil, doc.errorAt(doc.root.StartOffset, "", "must be an object in { }")
+	}
+	// With a key there twice, nobody can say which one counts.
+	return doc, newReader(doc).err()
+}
+
+// check refuses what Parse would refuse at keys; the rest of the file is not this edit's affair.
+func (d *document) check(keys []string) error {
+	r := newReader(d)
+	r.config()
+	var errs []error
+	for _, p := range r.problems {
+		if p.key.within(keys...) {
+			errs = append(errs, &Error{Key: p.key.String(), Msg: p.msg}) // no line: this text is in no file yet
+		}
+	}
+	if r.total > maxProblems && len(errs) == 0 {
+		return errors.New("editing the config: too much is wrong with it")
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// userOf names a server that uses an account, or "".
+func userOf(b []byte, account string) string {
+	doc, err := parseDocument("", b)
+	if err != nil {
+		return "" // the edit itself will say so
+	}
+	servers := doc.find("mcpServers")
+	if servers == nil || kindOf(*servers) != '{' {
+		return ""
+	}
+	for _, m := range servers.Value.(*hujson.Object).Members {
+		name := stringOf(m.Name)
+		if v := doc.find("mcpServers", name, "auth", "account"); v != nil && stringOf(*v) == account {
+			return name
+		}
+	}
+	return ""
+}
+
+// object is a JSON object to be written. A member whose value is nil is not to be there; other values are string, bool,
+// int, []string, object and implied.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+// implied is a value that goes without saying: where the key is missing, it is as if it were there.
+type implied struct{ value any }
+
+func textValue(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func listValue(list []string) any {
+	if list == nil {
+		return nil
+	}
+	return list
+}
+
+func accountValue(a Account) any {
+	v := object{
+		{"issuer", textValue(a.Issuer)},
+		{"preset", textValue(a.Preset)},
+		{"host", textValue(a.Host)},
+		{"clientId", textValue(a.ClientID)},
+		{"clientSecret", textValue(a.ClientSecret)},
+		{"scopes", listValue(a.Scopes)},
+		{"audience", textValue(a.Audience)},
+		{"resource", textValue(a.Resource)},
+		{"endpoints", endpointsValue(a.Endpoints)},
+		{"caFile", textValue(a.CAFile)},
+		{"proxy", textValue(a.Proxy)},
+		{"export", implied{false}},
+	}
+	if a.Export {
+		v[len(v)-1].value = true
+	}
+	return v
+}
+
+func endpointsValue(e Endpoints) any {
+	if e == (Endpoints{}) {
+		return nil
+	}
+	return object{
+		{"authorization", textValue(e.Authorization)},
+		{"deviceAuthorization", textValue(e.DeviceAuthorization)},
+		{"token", textValue(e.Token)},
+		{"revocation", textValue(e.Revocation)},
+		{"jwks", textValue(e.JWKS)},
+	}
+}
+
+func serverValue(s Server) any {
+	v := object{
+		{"command", textValue(s.Command)},
+		{"args", listValue(s.Args)},
+		{"env", envValue(s.Env)},
+		{"cwd", textValue(s.Cwd)},
+		{"auth", authValue(s.Auth)},
+		{"maxMessage", nil},
+	}
+	if s.MaxMessage != 0 {
+		v[len(v)-1].value = s.MaxMessage
+	}
+	return v
+}
+
+// exactly is an object that has no other members than these.
+type exactly object
+
+func envValue(env map[string]string) any {
+	if env == nil {
+		return nil
+	}
+	v := exactly{}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		v = append(v, member{name, env[name]})
+	}
+	return v
+}
+
+func authValue(a *Auth) any {
+	if a == nil {
+		return nil
+	}
+	v := object{
+		{"kind", textValue(a.Kind)},
+		{"account", textValue(a.Account)},
+		{"tokenEnv", textValue(a.TokenEnv)},
+		{"renew", textValue(a.Renew)},
+	}
+	if a.Kind == "account" && a.Account != "" {
+		v[0].value = implied{a.Kind}
+	}
+	if a.TokenEnv == DefaultTokenEnv {
+		v[2].value = implied{a.TokenEnv}
+	}
+	return v
+}
+
+// merge makes what stands at keys equal to v, changing no more than it must.
+func (d *document) merge(keys []string, v any) (*document, error) {
+	now := d.find(keys...)
+	if im, ok := v.(implied); ok {
+		if now == nil {
+			return d, nil
+		}
+		v = im.value
+	}
+	switch {
+	case v == nil && now == nil:
+		return d, nil
+	case v == nil:
+		return d.remove(keys)
+	case now == nil && len(keys) > 1 && d.find(keys[:len(keys)-1]...) == nil:
+		return d.merge(keys[:len(keys)-1], object{{keys[len(keys)-1], v}})
+	case now == nil:
+		return d.insert(keys, v)
+	}
+	members, isObject := membersOf(v)
+	if !isObject || kindOf(*now) != '{' {
+		return d.replace(*now, v)
+	}
+	if _, only := v.(exactly); only {
+		members = append(members, unwanted(*now, members)...)
+	}
+	var err error
+	for _, m := range members {
+		if d, err = d.merge(append(slices.Clone(keys), m.name), m.value); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func membersOf(v any) ([]member, bool) {
+	switch v := v.(type) {
+	case object:
+		return v, true
+	case exactly:
+		return v, true
+	}
+	return nil, false
+}
+
+// unwanted lists the members of an object that are not among those wanted, as members that are not to be there.
+func unwanted(v hujson.Value, wanted []member) []member {
+	var out []member
+	for _, m := range v.Value.(*hujson.Object).Members {
+		name := stringOf(m.Name)
+		if !slices.ContainsFunc(wanted, func(w member) bool { return w.name == name }) {
+			out = append(out, member{name, nil})
+		}
+	}
+	return out
+}
+
+// changed parses the text again after a splice, so that the tree fits it.
+func (d *document) changed(text []byte) (*document, error) {
+	out, err := parseDocument(d.path, append([]byte(d.mark), text...))
+	if err != nil {
+		return nil, fmt.Errorf("editing the config: %w", err)
+	}
+	return out, nil
+}
+
+func (d *document) bytes() []byte { return append([]byte(d.mark), d.text...) }

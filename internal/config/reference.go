@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"strings"
+)
+
+// scheme begins a value that stands for a secret in the keychain.
+const scheme = "keyring://"
+
+// clientSecretKey is the key under which an account's client secret is kept.
+const clientSecretKey = "CLIENT_SECRET"
+
+// Reference names a secret in the keychain: "keyring://OWNER/KEY" in the file.
+type Reference struct{ Owner, Key string }
+
+// String gives the reference as it is written in a config file.
+func (r Reference) String() string { return scheme + r.Owner + "/" + r.Key }
+
+var errReference = errors.New(`a secret is referred to as "keyring://NAME/KEY", names of letters, digits, dot, dash and underscore`)
+
+// ParseReference reads "keyring://OWNER/KEY". Its error does not repeat s.
+func ParseReference(s string) (owner, key string, err error) {
+	rest, found := strings.CutPrefix(s, scheme)
+	owner, key, cut := strings.Cut(rest, "/")
+	if !found || !cut || !validName(owner) || !validName(key) {
+		return "", "", errReference
+	}
+	return owner, key, nil
+}
+
+// mentionsReference tells whether s was meant to hold a reference somewhere.
+func mentionsReference(s string) bool {
+	s = strings.ToLower(s)
+	return strings.HasPrefix(s, "keyring:") || strings.Contains(s, scheme)
+}
+
+// maxName bounds the name of an account, a server or a secret, in bytes.
+const maxName = 128
+
+// validName: names become file names, command arguments and parts of keychain items, so they are plain and never look
+// like an option or a folder.
+func validName(s string) bool {
+	if s == "" || len(s) > maxName || s[0] == '-' || s == "." || s == ".." {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-'
+		if !plain {
+			return false
+		}
+	}
+	return true
+}
+
+const nameRule = "a name has letters, digits, dot, dash and underscore, 128 at most, and does not begin with a dash"

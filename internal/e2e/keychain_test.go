@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// keychain gives v a real keychain of its own: gnome-keyring on a session bus, unlocked. With usualPlace the bus is at
+// /run/user/UID/bus and v's environment says nothing of it, as when a desktop client starts us.
+func (v *valet) keychain(usualPlace bool) {
+	v.t.Helper()
+	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon", "secret-tool"} {
+		if _, err := exec.LookPath(program); err != nil {
+			need(v.t, program, "apt-get install gnome-keyring dbus libsecret-tools")
+		}
+	}
+	run := filepath.Join(v.dir, "run")
+	socket := filepath.Join(run, "bus")
+	if usualPlace {
+		socket = v.usualBus()
+	}
+	for _, dir := range []string{run, filepath.Join(v.dir, "data")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+	env := append(v.env[:len(v.env):len(v.env)], "XDG_RUNTIME_DIR="+run, "XDG_DATA_HOME="+filepath.Join(v.dir, "data"))
+	v.daemon(env, "", "dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", "--address=unix:path="+socket)
+	address := "DBUS_SESSION_BUS_ADDRESS=unix:path=" + socket
+	v.daemon(append(env, address), "pw", "gnome-keyring-daemon", "--unlock", "--foreground", "--components=secrets")
+	if !usualPlace {
+		v.env = append(v.env, address)
+	}
+	v.waitForKeychain(append(env, address))
+}
+
+// usualBus is where systemd puts the session bus; the test makes the folder when the machine has no session there.
+func (v *valet) usualBus() string {
+	v.t.Helper()
+	dir := fmt.Sprintf("/run/user/%d", os.Getuid())
+	socket := filepath.Join(dir, "bus")
+	if _, err := os.Stat(socket); err == nil {
+		v.t.Skipf("%s is a real session's bus: left alone", socket)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			v.t.Skipf("making %s: %v", dir, err)
+		}
+		v.t.Cleanup(func() { os.Remove(dir) })
+	}
+	v.t.Cleanup(func() { os.Remove(socket) })
+	return socket
+}
+
+// daemon runs a program until the test ends.
+func (v *valet) daemon(env []string, stdin, name string, args ...string) {
+	v.t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env, cmd.Stdin = env, strings.NewReader(stdin)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		v.t.Fatal(err)
+	}
+	v.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		v.t.Fatalf("%s did not start: %v", name, err)
+	}
+}
+
+// waitForKeychain waits until the keychain takes an item.
+func (v *valet) waitForKeychain(env []string) {
+	v.t.Helper()
+	for range 50 {
+		cmd := exec.Command("secret-tool", "store", "--label=ready", "test", "ready")
+		cmd.Env, cmd.Stdin = env, strings.NewReader("yes")
+		if cmd.Run() == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	v.t.Fatal("the keychain does not take an item")
+}
+
+// item reads an item of mcp-valet's with the desktop's own tool.
+func (v *valet) item(user string) string {
+	v.t.Helper()
+	cmd := exec.Command("secret-tool", "lookup", "service", "mcp-valet", "username", user)
+	cmd.Env = v.env
+	out, err := cmd.Output()
+	if err != nil {
+		v.t.Fatalf("secret-tool lookup %s: %v", user, err)
+	}
+	return string(out)
+}

@@ -1,0 +1,92 @@
+// A real identity provider (oidc-provider, OpenID certified) for the end-to-end tests: device flow, JWT access tokens
+// (RFC 9068, by way of resource indicators), rotating refresh tokens with reuse detection, revocation, key rotation.
+// It listens on 127.0.0.1 only and takes any name and password. Usage: node idp.mjs
+// Environment: AT_TTL, RT_TTL, DC_TTL (seconds), ALG, INTERVAL (seconds; 0: no interval in the answer, as the library has it).
+// It prints one line of JSON, {"issuer": URL}, when it is ready. POST /test/rotate signs with new keys from then on;
+// GET /test/stats counts events.
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import Provider, { errors } from 'oidc-provider';
+
+const seconds = (name, standard) => Number(process.env[name] ?? standard);
+const AT = seconds('AT_TTL', 60), RT = seconds('RT_TTL', 3600), DC = seconds('DC_TTL', 600), INTERVAL = seconds('INTERVAL', 0);
+const ALG = process.env.ALG ?? 'RS256';
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
+const stats = {};
+let generation = 0;
+
+function signingKey() {
+  const [type, options] = ALG.startsWith('ES') ? ['ec', { namedCurve: 'P-256' }] : ['rsa', { modulusLength: 2048 }];
+  generation++;
+  return { ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), kid: `k${generation}`, alg: ALG, use: 'sig' };
+}
+
+const publicClient = {
+  client_id: 'valet', token_endpoint_auth_method: 'none', application_type: 'native', id_token_signed_response_alg: ALG,
+  grant_types: [DEVICE, 'refresh_token', 'authorization_code'], response_types: ['code'], redirect_uris: ['http://127.0.0.1/callback'],
+};
+const confidentialClient = {
+  ...publicClient, client_id: 'valet-confidential', client_secret: 'not-a-real-secret-0123456789', token_endpoint_auth_method: 'client_secret_basic',
+};
+
+// The library's in-memory adapter is one for the whole process, so that a provider with new keys knows the old grants.
+function provider(issuer, keys) {
+  const p = new Provider(issuer, {
+    clients: [publicClient, confidentialClient],
+    jwks: { keys },
+    scopes: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
+    ttl: { AccessToken: AT, RefreshToken: RT, DeviceCode: DC, IdToken: 3600, Grant: 86400, Session: 86400, Interaction: 600 },
+    rotateRefreshToken: true,
+    issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+    features: {
+      devInteractions: { enabled: true },
+      deviceFlow: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => `${issuer}/mcp`,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (ctx, resource) => ({
+          scope: 'mcp:read mcp:write', audience: resource, accessTokenTTL: AT, accessTokenFormat: 'jwt', jwt: { sign: { alg: ALG } },
+        }),
+      },
+    },
+  });
+  for (const event of ['grant.revoked', 'grant.error', 'refresh_token.consumed', 'refresh_token.saved', 'device_code.saved', 'access_token.issued', 'server_error'])
+    p.on(event, () => { stats[event] = (stats[event] ?? 0) + 1; });
+  if (INTERVAL) addInterval(p);
+  return p.callback();
+}
+
+// RFC 8628 sections 3.2 and 3.5: the library sends neither interval nor slow_down.
+const lastPoll = new Map();
+function addInterval(p) {
+  p.use(async (ctx, next) => {
+    await next();
+    if (ctx.oidc?.route === 'device_authorization' && ctx.status === 200) ctx.body = { ...ctx.body, interval: INTERVAL };
+    if (ctx.oidc?.route !== 'token' || ctx.body?.error !== 'authorization_pending') return;
+    const code = ctx.oidc.params.device_code, now = Date.now(), previous = lastPoll.get(code);
+    lastPoll.set(code, now);
+    if (previous && now - previous < INTERVAL * 1000 - 100) {
+      stats.slow_down = (stats.slow_down ?? 0) + 1;
+      ctx.body = { error: new errors.SlowDown('too early').error };
+    }
+  });
+}
+
+let keys = [signingKey()], handler;
+const server = createServer((req, res) => {
+  if (req.url === '/test/stats') return res.end(JSON.stringify(stats));
+  if (req.url === '/test/rotate' && req.method === 'POST') {
+    keys = [signingKey(), ...keys];
+    handler = provider(issuer, keys);
+    return res.end();
+  }
+  handler(req, res);
+});
+let issuer;
+server.listen(0, '127.0.0.1', () => {
+  issuer = `http://127.0.0.1:${server.address().port}`;
+  handler = provider(issuer, keys);
+  console.log(JSON.stringify({ issuer }));
+});

@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serverConfig is a config with one server that says how long its token is.
+func serverConfig(p *provider, store, account string) string {
+	return `{
+  "store": { "kind": "` + store + `" },
+  "accounts": { "work": { "issuer": "` + p.issuer + `", "clientId": "valet", "scopes": ["openid", "offline_access"]` + account + ` } },
+  "mcpServers": { "sdk": { "command": "` + built.sdkserver + `", "auth": { "account": "work" } } }
+}`
+}
+
+// signedIn is an installation with the sealed store whose account "work" is signed in at p.
+func signedIn(t *testing.T, p *provider, account string) *valet {
+	t.Helper()
+	v := newValet(t)
+	v.writeConfig(serverConfig(p, "file", account))
+	v.mustLogin("", "work")
+	return v
+}
+
+// TestDeviceLogin signs in at real providers with the real keychain, and starts a server with the token.
+func TestDeviceLogin(t *testing.T) {
+	providers := map[string]func(*testing.T) *provider{
+		"oidc-provider": func(t *testing.T) *provider { return panva(t, "INTERVAL=1") },
+		"zitadel":       zitadel,
+	}
+	for name, start := range providers {
+		t.Run(name, func(t *testing.T) {
+			p := start(t)
+			v := newValet(t)
+			v.keychain(false)
+			v.mustLogin("", "work", "--issuer", p.issuer, "--client-id", "valet", "--scope", "openid offline_access")
+
+			if got := v.item("account/work"); got == "" {
+				t.Error("the keychain's own tool finds no item")
+			}
+			v.writeConfig(serverConfig(p, "keychain", ""))
+			if r := v.run("", "run", "sdk"); r.code != 5 || !strings.Contains(r.stderr+r.stdout, "mcp-valet trust sdk") {
+				t.Errorf("a server that nobody agreed to: exit %d\n%s", r.code, r.stderr)
+			}
+			v.mustLogin("", "work") // lists the server, and so trusts it
+			if n := tokenLength(t, v); n < 100 {
+				t.Errorf("the server got a token of %d bytes, want a JWT", n)
+			}
+			v.checkStatus("signed in")
+			v.mustHoldNoToken()
+		})
+	}
+}
+
+// TestBareEnvironment finds the keychain as a launcher that a desktop client starts must: with HOME and PATH alone.
+func TestBareEnvironment(t *testing.T) {
+	p := panva(t)
+	v := newValet(t)
+	v.keychain(true)
+	v.writeConfig(serverConfig(p, "keychain", ""))
+	v.mustLogin("", "work")
+	if n := tokenLength(t, v); n < 100 {
+		t.Errorf("the server got a token of %d bytes, want a JWT", n)
+	}
+}
+
+// TestBrowserLogin signs in by authorization code and PKCE on the loopback interface.
+func TestBrowserLogin(t *testing.T) {
+	t.Parallel()
+	p := panva(t)
+	v := newValet(t)
+	v.writeConfig(serverConfig(p, "file", ""))
+	v.mustLogin("", "work", "--browser")
+	if n := tokenLength(t, v); n < 100 {
+		t.Errorf("the server got a token of %d bytes, want a JWT", n)
+	}
+}
+
+// TestConfidentialClient signs in and renews with a client secret, which lies in the store and nowhere else.
+func TestConfidentialClient(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=2")
+	v := newValet(t)
+	const secret = "not-a-real-secret-0123456789"
+	v.mustLogin(secret+"\n", "work", "--store", "file", "--issuer", p.issuer, "--client-id", "valet-confidential",
+		"--client-secret-stdin", "--scope", "openid offline_access", "--export")
+	time.Sleep(2500 * time.Millisecond) // the token's life
+	if r := v.must("token", "work"); strings.Count(r.stdout, ".") != 2 {
+		t.Errorf("no JWT on stdout: %d bytes", len(r.stdout))
+	}
+	v.mustHoldNone(secret)
+}
+
+// TestSilentRefresh starts several launchers at once after the token has expired: one refresh, and all have a token.
+func TestSilentRefresh(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=3")
+	v := signedIn(t, p, "")
+	time.Sleep(3500 * time.Millisecond) // the token's life
+	var launchers sync.WaitGroup
+	for range 4 {
+		launchers.Go(func() {
+			if n := tokenLength(t, v); n < 100 {
+				t.Errorf("the server got a token of %d bytes, want a JWT", n)
+			}
+		})
+	}
+	launchers.Wait()
+	// A launcher that was slow to start may have found the renewed token expired again: then it renewed once more.
+	if got := p.stats(); got["refresh_token.consumed"] < 1 || got["grant.revoked"] != 0 || got["grant.error"] != 0 {
+		t.Errorf("the provider saw %v, want refreshes and no error", got)
+	}
+}
+
+// TestReusedRefreshToken presents an old refresh token, as after a restored backup: the provider ends the sign-in, the
+// launcher says what to do, and does not ask again and again.
+func TestReusedRefreshToken(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=2")
+	v := signedIn(t, p, `, "export": true`)
+	old := v.backup()
+	time.Sleep(2500 * time.Millisecond)
+	v.must("token", "work")
+	v.restore(old)
+	for range 3 {
+		if r := v.run("", "token", "work"); r.code != 4 || !strings.Contains(r.stderr, "mcp-valet login work") {
+			t.Fatalf("after reuse: exit %d, want 4\n%s", r.code, r.stderr)
+		}
+	}
+	if got := p.stats(); got["grant.error"] != 1 || got["grant.revoked"] != 1 {
+		t.Errorf("the provider saw %v, want one error and one end of the sign-in", got)
+	}
+	v.checkStatus("sign-in needed")
+	v.mustLogin("", "work")
+	v.must("token", "work")
+}
+
+// TestLogoutRevokes shows that after logout even a copy of the store is worth nothing.
+func TestLogoutRevokes(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=2")
+	v := signedIn(t, p, `, "export": true`)
+	old := v.backup()
+	v.must("logout", "work")
+	if r := v.run("", "token", "work"); r.code != 4 {
+		t.Errorf("after logout: exit %d, want 4\n%s", r.code, r.stderr)
+	}
+	v.restore(old)
+	time.Sleep(2500 * time.Millisecond)
+	if r := v.run("", "token", "work"); r.code != 4 {
+		t.Errorf("with the old store: exit %d, want 4\n%s", r.code, r.stderr)
+	}
+}
+
+// TestKeyRotation verifies tokens in full across a change of the issuer's keys.
+func TestKeyRotation(t *testing.T) {
+	for _, alg := range []string{"RS256", "ES256"} {
+		t.Run(alg, func(t *testing.T) {
+			p := panva(t, "AT_TTL=2", "ALG="+alg)
+			v := signedIn(t, p, `, "export": true, "audience": "`+p.issuer+`/mcp"`)
+			v.must("token", "work")
+			p.rotate()
+			time.Sleep(2500 * time.Millisecond)
+			v.must("token", "work")
+		})
+	}
+}
+
+// TestForeignAudience refuses a token that is for somebody else.
+func TestForeignAudience(t *testing.T) {
+	t.Parallel()
+	p := panva(t)
+	v := signedIn(t, p, `, "export": true`)
+	v.writeConfig(serverConfig(p, "file", `, "export": true, "audience": "https://other.example"`))
+	if r := v.run("", "token", "work"); r.code != 5 {
+		t.Errorf("exit %d, want 5\n%s", r.code, r.stderr)
+	}
+}
+
+// TestIssuerHangs keeps a person signed in while the issuer does not answer, says which of the two it is, and goes on
+// by itself when the issuer is back.
+func TestIssuerHangs(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=2")
+	v := signedIn(t, p, `, "export": true`)
+	time.Sleep(2500 * time.Millisecond) // the token's life
+	p.signal(syscall.SIGSTOP)
+	if r := v.run("", "token", "work"); r.code != 6 || strings.Contains(r.stderr, "login") {
+		t.Errorf("while the issuer hangs: exit %d, want 6 and no word of a login\n%s", r.code, r.stderr)
+	}
+	v.checkStatus("issuer unreachable")
+	p.signal(syscall.SIGCONT)
+	for range 30 {
+		if v.run("", "token", "work").code == 0 {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	t.Error("half a minute after the issuer came back there is no token")
+}
+
+// checkStatus compares the state of the account "work".
+func (v *valet) checkStatus(want string) {
+	v.t.Helper()
+	var report struct {
+		Accounts []struct{ Name, State string }
+	}
+	if err := json.Unmarshal([]byte(v.must("status", "--json").stdout), &report); err != nil {
+		v.t.Fatal(err)
+	}
+	if len(report.Accounts) != 1 || report.Accounts[0].State != want {
+		v.t.Errorf("status says %+v, want %q", report.Accounts, want)
+	}
+}
+
+// backup reads the files of the sealed store.
+func (v *valet) backup() map[string][]byte {
+	v.t.Helper()
+	files := map[string][]byte{}
+	paths, err := filepath.Glob(filepath.Join(v.dir, "state", "store", "*"))
+	if err != nil || len(paths) == 0 {
+		v.t.Fatalf("the sealed store has no files: %v", err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		files[path] = text
+	}
+	return files
+}
+
+func (v *valet) restore(files map[string][]byte) {
+	v.t.Helper()
+	for path, text := range files {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+}
+
+// mustHoldNoToken looks for a JWT in every file of the installation.
+func (v *valet) mustHoldNoToken() {
+	v.t.Helper()
+	v.mustHoldNone("eyJ")
+}
+
+// mustHoldNone looks for a secret in every file of the installation.
+func (v *valet) mustHoldNone(secret string) {
+	v.t.Helper()
+	for _, sub := range []string{"config", "state"} {
+		filepath.WalkDir(filepath.Join(v.dir, sub), func(path string, d os.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if strings.Contains(string(text), secret) {
+				v.t.Errorf("%s holds a secret in plain text", path)
+			}
+			return err
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	gokeyring "github.com/zalando/go-keyring"
+)
+
+// A keychain is the operating system's: Secret Service on Linux, Keychain on
+// macOS, Credential Manager on Windows. It takes values up to maxItem bytes.
+type keychain struct {
+	service string
+	limit   time.Duration // for each call
+	line    *line
+}
+
+func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
+	service, user := c.service, k.itemName(ignoresCase)
+	v, err := ask(ctx, c.line, c.limit, func() (Secret, error) {
+		text, err := gokeyring.Get(service, user)
+		return NewSecret(text), err
+	})
+	return v, classify(err)
+}
+
+// set also looks whether the value arrived. Secret services are known to call
+// a dismissed prompt a success, and macOS's security tool, fed by stdin, may
+// not report its command's failure; a rotated token lost that way is a lost login.
+func (c *keychain) set(ctx context.Context, k Key, v Secret) error {
+	if n := len(v.Reveal()); n > maxItem {
+		return fail(ErrFull, fmt.Errorf("%d bytes for one keychain item, at most %d", n, maxItem))
+	}
+	service, user := c.service, k.itemName(ignoresCase)
+	_, err := ask(ctx, c.line, c.limit, func() (struct{}, error) {
+		return struct{}{}, gokeyring.Set(service, user, v.Reveal())
+	})
+	if err != nil && !cutShort(err) {
+		return classify(err)
+	}
+	return c.confirm(ctx, k, v, err)
+}
+
+// confirm tells what became of a set that returned setErr, nil included.
+func (c *keychain) confirm(ctx context.Context, k Key, v Secret, setErr error) error {
+	found, err := c.get(ctx, k)
+	switch {
+	case err == nil && found.Equal(v):
+		return nil
+	case setErr != nil: // the old value now may still be the new one a moment later
+		return fail(ErrUnknown, unspecific(setErr))
+	case err == nil || errors.Is(err, ErrNotFound):
+		return fail(ErrUnavailable, errors.New("the keychain reported success and did not keep the value"))
+	}
+	return fail(ErrUnknown, unspecific(err))
+}
+
+func (c *keychain) delete(ctx context.Context, k Key) error {
+	service, user := c.service, k.itemName(ignoresCase)
+	_, err := ask(ctx, c.line, c.limit, func() (struct{}, error) {
+		return struct{}{}, gokeyring.Delete(service, user)
+	})
+	if err == nil || !cutShort(err) {
+		return classify(err)
+	}
+	if _, gone := c.get(ctx, k); errors.Is(gone, ErrNotFound) {
+		return nil
+	}
+	return fail(ErrUnknown, unspecific(err))
+}
+
+// unspecific keeps the text of an error and drops its sentinels, so that
+// "unknown" does not at the same time read as "timed out", which is what a
+// call says that changed nothing.
+func unspecific(err error) error { return errors.New(err.Error()) }

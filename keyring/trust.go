@@ -1,0 +1,109 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+const trustVersion = 1
+
+// A Trust is what a person agreed to for one server: what is started, with
+// what, and whose credential it is given.
+type Trust struct {
+	Server   string
+	Command  string // as configured
+	Path     string // what it resolved to
+	Args     []string
+	Env      []string // "NAME=value", sorted; keyring:// references as written
+	Dir      string
+	Account  string
+	Issuer   string
+	ClientID string
+	TokenEnv string
+}
+
+// trustRecord is the stored form, version 1.
+type trustRecord struct {
+	Version  int      `json:"version"`
+	Server   string   `json:"server"`
+	Command  string   `json:"command,omitempty"`
+	Path     string   `json:"path,omitempty"`
+	Args     []string `json:"args,omitempty"`
+	Env      []string `json:"env,omitempty"`
+	Dir      string   `json:"dir,omitempty"`
+	Account  string   `json:"account,omitempty"`
+	Issuer   string   `json:"issuer,omitempty"`
+	ClientID string   `json:"client_id,omitempty"`
+	TokenEnv string   `json:"token_env,omitempty"`
+}
+
+// Trust reads what was agreed to for a server. A record that is not one, or is
+// another server's, is [ErrCorrupt].
+func (s *Store) Trust(ctx context.Context, server string) (*Trust, error) {
+	k := TrustKey(server)
+	v, err := s.Get(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	t, err := decodeTrust(v, server)
+	return t, during("reading", k, err)
+}
+
+// SaveTrust saves t as what was agreed to for its server. A record of a newer
+// version is left alone ([ErrTooNew]).
+func (s *Store) SaveTrust(ctx context.Context, t *Trust) error {
+	k := TrustKey(t.Server)
+	return s.change(ctx, "saving", k, func(ctx context.Context) error {
+		if stored, err := s.backend.get(ctx, k); err == nil {
+			if _, err := decodeTrust(stored, t.Server); errors.Is(err, ErrTooNew) {
+				return err
+			}
+		}
+		v, err := encodeTrust(t)
+		if err != nil {
+			return err
+		}
+		return s.put(ctx, k, v)
+	})
+}
+
+func encodeTrust(t *Trust) (Secret, error) {
+	return encodeRecord(&trustRecord{
+		Version:  trustVersion,
+		Server:   t.Server,
+		Command:  t.Command,
+		Path:     t.Path,
+		Args:     t.Args,
+		Env:      t.Env,
+		Dir:      t.Dir,
+		Account:  t.Account,
+		Issuer:   t.Issuer,
+		ClientID: t.ClientID,
+		TokenEnv: t.TokenEnv,
+	}, slices.Concat(t.Args, t.Env, []string{
+		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.TokenEnv,
+	}))
+}
+
+func decodeTrust(v Secret, server string) (*Trust, error) {
+	var r trustRecord
+	if err := decodeRecord(v, trustVersion, &r); err != nil {
+		return nil, err
+	}
+	if r.Server != server {
+		return nil, fail(ErrCorrupt, errors.New("not a trust record of this server"))
+	}
+	return &Trust{
+		Server:   r.Server,
+		Command:  r.Command,
+		Path:     r.Path,
+		Args:     unlessEmpty(r.Args),
+		Env:      unlessEmpty(r.Env),
+		Dir:      r.Dir,
+		Account:  r.Account,
+		Issuer:   r.Issuer,
+		ClientID: r.ClientID,
+		TokenEnv: r.TokenEnv,
+	}, nil
+}

@@ -1,0 +1,319 @@
+package frame
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// state is what a scanner expects next. It is between tokens below inKey, inside one from there on.
+type state uint8
+
+const (
+	atStart      state = iota // the message
+	atFirstKey                // a key, or the end of an empty object
+	atKey                     // a key
+	atColon                   // the colon after a key
+	atValue                   // a value
+	atFirstValue              // a value, or the end of an empty array
+	atComma                   // a comma, or the end of an object or array
+	atEnd                     // nothing but the newline
+	atBroken                  // the newline: what comes before cannot be followed
+	inKey                     // the rest of a key
+	inString                  // the rest of a string
+	inNumber                  // the rest of a number
+	inWord                    // the rest of a bare word that is no JSON
+)
+
+const (
+	// maxDepthClient limits nesting from a client: parsers' own limits begin at about 1,000.
+	maxDepthClient = 512
+	// maxDepth limits nesting from a server, as encoding/json does, and ends the scanning of any line.
+	maxDepth = 10000
+)
+
+// scanner follows the grammar of one line through the chunks it comes in (RFC 8259), and notes what the header
+// check needs. What is wrong inside a token does not end the scanning, so that an id further on is still found.
+//
+// Positions count from the beginning of the line. No byte is looked at twice, but for the few of an escape, a
+// literal or a UTF-8 sequence that a chunk cut in two.
+type scanner struct {
+	strict bool   // from a client
+	high   uint64 // highBits when UTF-8 is to be checked, 0 when not
+
+	state    state
+	bad      refusal // the first thing that was wrong
+	tracking bool    // keys are looked at at every depth: strict, and nothing wrong so far
+	depth    int
+	objects  [maxDepth/64 + 1]uint64 // a bit for each open value: it is an object, no array
+
+	from     int  // where the token at hand begins, behind its quote
+	number   byte // how far a number has come
+	escaped  bool // the string at hand has escapes
+	damaged  bool // the string or number at hand has something wrong in it
+	rootKind byte // first byte of the message
+
+	keys   keySets
+	header header
+}
+
+// reset makes the scanner ready for the next line.
+func (s *scanner) reset() {
+	s.state, s.bad, s.tracking = atStart, 0, s.strict
+	s.depth, s.rootKind = 0, 0
+	s.header.reset()
+	if s.strict {
+		s.keys.reset()
+	}
+}
+
+// refuse notes that something is wrong. The first remark is what the line is refused for.
+func (s *scanner) refuse(why refusal) {
+	if s.bad == 0 {
+		s.bad = why
+	}
+	s.tracking = false
+}
+
+// breakOff gives up on the line's structure.
+func (s *scanner) breakOff(why refusal) {
+	s.refuse(why)
+	s.state = atBroken
+}
+
+// scan goes on at p through line, which begins where the message begins and may be cut anywhere. It returns how far
+// it came, and whether that is behind the newline; if not, it wants to be called again from there with more bytes.
+func (s *scanner) scan(line []byte, p int) (int, bool) {
+	p, ok := s.resume(line, p)
+	for ok && p < len(line) {
+		c := line[p]
+		if c <= ' ' {
+			if c == ' ' || c == '\t' || c == '\r' {
+				p++
+				continue
+			}
+			if c == '\n' {
+				break
+			}
+		}
+		switch s.state {
+		case atValue, atFirstValue, atStart:
+			p, ok = s.value(line, p, c)
+		case atComma:
+			p = s.separator(p, c)
+		case atKey, atFirstKey:
+			if c == '"' {
+				p, ok = s.key(line, p+1)
+			} else if c == '}' && s.state == atFirstKey {
+				p = s.close(p)
+			} else {
+				s.breakOff(badGrammar)
+			}
+		case atColon:
+			if c == ':' {
+				s.state = atValue
+				p++
+			} else {
+				s.breakOff(badGrammar)
+			}
+		case atEnd:
+			if c == '{' || c == '[' {
+				s.header.ambiguous = true
+			}
+			s.breakOff(secondValue)
+		case atBroken:
+			if i := bytes.IndexByte(line[p:], '\n'); i >= 0 {
+				p += i
+			} else {
+				p = len(line)
+			}
+		}
+	}
+	if p == len(line) || line[p] != '\n' {
+		return p, false
+	}
+	if s.state != atEnd && s.state != atStart {
+		s.breakOff(brokenOff)
+	}
+	return p + 1, true
+}
+
+// blank reports whether nothing but white space has come.
+func (s *scanner) blank() bool { return s.state == atStart && s.bad == 0 }
+
+// resume finishes the token that the last chunk ended in.
+func (s *scanner) resume(line []byte, p int) (int, bool) {
+	switch s.state {
+	case inKey:
+		return s.restOfKey(line, p)
+	case inString:
+		return s.restOfString(line, p)
+	case inNumber:
+		return s.restOfNumber(line, p)
+	case inWord:
+		return s.restOfWord(line, p)
+	}
+	return p, true
+}
+
+// value starts a value, whose first byte is c at p.
+func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
+	if s.depth == 0 {
+		s.rootKind = c
+	}
+	if s.header.want != nothing {
+		s.header.begin(p, c)
+	}
+	switch c {
+	case '"':
+		s.from, s.escaped, s.damaged = p+1, false, false
+		return s.restOfString(line, p+1)
+	case '{':
+		return s.open(p, atFirstKey), true
+	case '[':
+		if s.depth == 0 {
+			s.breakOff(batch)
+			return p, true
+		}
+		return s.open(p, atFirstValue), true
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		s.from, s.number, s.damaged = p, beforeNumber, false
+		return s.restOfNumber(line, p)
+	case 't':
+		return s.literal(line, p, "true")
+	case 'f':
+		return s.literal(line, p, "false")
+	case 'n':
+		return s.literal(line, p, "null")
+	case ']':
+		if s.state == atFirstValue {
+			return s.close(p), true
+		}
+	case 0xEF:
+		if s.state == atStart {
+			return s.byteOrderMark(line, p)
+		}
+	}
+	if numberClass[c] != classNone {
+		s.refuse(badLiteral)
+		return s.restOfWord(line, p)
+	}
+	s.breakOff(badGrammar)
+	return p, true
+}
+
+// endValue ends a value that is no object or array, behind its last byte at p.
+func (s *scanner) endValue(line []byte, p int) {
+	if s.header.want != nothing {
+		s.endWanted(line, p)
+	}
+	s.state = atComma
+	if s.depth == 0 {
+		s.state = atEnd
+	}
+}
+
+// open enters an object or array.
+func (s *scanner) open(p int, next state) int {
+	if s.depth == maxDepth {
+		s.breakOff(tooDeep)
+		return p
+	}
+	if s.strict && s.depth == maxDepthClient {
+		s.refuse(tooDeep)
+	}
+	word, bit := &s.objects[s.depth/64], uint64(1)<<(s.depth%64)
+	s.depth++
+	if next == atFirstKey {
+		*word |= bit
+		if s.tracking {
+			s.keys.push()
+		}
+	} else {
+		*word &^= bit
+	}
+	if s.depth <= deepestPlace {
+		s.header.enter(s.depth, next == atFirstKey)
+	}
+	s.state = next
+	return p + 1
+}
+
+// close leaves the innermost object or array.
+func (s *scanner) close(p int) int {
+	if s.tracking && s.inObject() {
+		s.keys.pop()
+	}
+	s.depth--
+	s.state = atComma
+	if s.depth == 0 {
+		s.state = atEnd
+	}
+	if s.depth < deepestPlace {
+		s.header.leave(s.depth)
+	}
+	return p + 1
+}
+
+func (s *scanner) inObject() bool {
+	return s.objects[(s.depth-1)/64]>>((s.depth-1)%64)&1 != 0
+}
+
+// separator reads what stands behind a value inside an object or array.
+func (s *scanner) separator(p int, c byte) int {
+	object := s.inObject()
+	switch {
+	case c == ',' && object:
+		s.state = atKey
+		return p + 1
+	case c == ',':
+		s.state = atValue
+		return p + 1
+	case c == '}' && object, c == ']' && !object:
+		return s.close(p)
+	}
+	s.breakOff(badGrammar)
+	return p
+}
+
+// key reads a key, behind its quote.
+func (s *scanner) key(line []byte, p int) (int, bool) {
+	if p+8 <= len(line) && s.header.place == elsewhere {
+		word := binary.LittleEndian.Uint64(line[p:])
+		n := bits.TrailingZeros64(stops(word, s.high)) >> 3
+		if n < 8 && line[p+n] == '"' {
+			if s.tracking && s.keys.add(line, shortPrint(word, n), keyRef{uint32(p), uint32(n)}) {
+				s.refuse(repeatedKey)
+			}
+			s.state = atColon
+			return p + n + 1, true
+		}
+	}
+	s.from, s.escaped, s.damaged = p, false, false
+	s.state = inKey
+	return s.restOfKey(line, p)
+}
+
+// restOfKey reads a key to its end, and the closing quote.
+func (s *scanner) restOfKey(line []byte, p int) (int, bool) {
+	p, ok := s.text(line, p)
+	if !ok {
+		return p, false
+	}
+	if s.tracking || s.header.place != elsewhere {
+		s.endKey(line, p)
+	}
+	s.state = atColon
+	return p + 1, true
+}
+
+// restOfString reads a string value to its end.
+func (s *scanner) restOfString(line []byte, p int) (int, bool) {
+	p, ok := s.text(line, p)
+	if !ok {
+		s.state = inString
+		return p, false
+	}
+	s.endValue(line, p)
+	return p + 1, true
+}

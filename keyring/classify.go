@@ -19,7 +19,7 @@ func classify(err error) error {
 	}
 	var known *Error
 	if errors.As(err, &known) {
-		return err
+		return known
 	}
 	return fail(sentinelOf(err), err)
 }
@@ -123,7 +123,6 @@ var texts = []struct {
 	{"cannot get secret of a locked object", ErrLocked},
 	{"user interaction is not allowed", ErrLocked},
 	{"the user name or passphrase you entered is not correct", ErrLocked},
-	{"could not be found", ErrNotFound},
 	{"input exceeds array size limitation", ErrFull},
 	{"no space left", ErrFull},
 }

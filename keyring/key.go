@@ -8,16 +8,15 @@ import (
 )
 
 // maxName is the longest name of an account, a server or a server's secret, in
-// bytes; maxKeyParts the most names a Key has. Together they bound how much of
-// a keychain item the key itself takes.
-const (
-	maxName     = 128
-	maxKeyParts = 3
-)
+// bytes. With keyNames it bounds how much of a keychain item the key takes.
+const maxName = 128
 
-// A Key names one record: two or three names with "/" between them. It is not
-// secret.
+// A Key names one record: what kind it is, and one or two names, with "/"
+// between them. It is not secret.
 type Key string
+
+// keyNames are the kinds of record and how many names follow each.
+var keyNames = map[string]int{"account": 1, "secret": 2, "trust": 1}
 
 // AccountKey is the record that holds an account's [Credential].
 func AccountKey(account string) Key { return Key("account/" + account) }
@@ -48,12 +47,12 @@ func nameByte(c byte) bool {
 
 func (k Key) check() error {
 	parts := strings.Split(string(k), "/")
-	if len(parts) < 2 || len(parts) > maxKeyParts {
+	if want, ok := keyNames[parts[0]]; !ok || len(parts) != 1+want {
 		return fmt.Errorf("invalid record key %.80q", string(k))
 	}
-	for _, p := range parts {
-		if !ValidName(p) {
-			return fmt.Errorf("invalid name %.80q in record key", p)
+	for _, name := range parts[1:] {
+		if !ValidName(name) {
+			return fmt.Errorf("invalid name %.80q in record key", name)
 		}
 	}
 	return nil

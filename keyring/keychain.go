@@ -30,7 +30,7 @@ func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
 // a dismissed prompt a success, and macOS's security tool, fed by stdin, may
 // not report its command's failure; a rotated token lost that way is a lost login.
 func (c *keychain) set(ctx context.Context, k Key, v Secret) error {
-	if n := len(v.Reveal()); n > maxItem {
+	if n := v.size(); n > maxItem {
 		return fail(ErrFull, fmt.Errorf("%d bytes for one keychain item, at most %d", n, maxItem))
 	}
 	service, user := c.service, k.itemName(ignoresCase)

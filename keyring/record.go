@@ -42,7 +42,7 @@ func (it item) encode() Secret {
 }
 
 // fitsInline reports whether a record needs no sealed file.
-func fitsInline(v Secret) bool { return len(header("inline"))+len(v.Reveal()) <= maxItem }
+func fitsInline(v Secret) bool { return len(header("inline"))+v.size() <= maxItem }
 
 func parseItem(s Secret) (item, error) {
 	words, rest, err := parseHeader(s.Reveal())

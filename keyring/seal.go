@@ -21,12 +21,16 @@ var errNotSealed = errors.New("not a whole sealed file")
 // seal encrypts a record, bound to its key, so that files which were swapped
 // do not open as each other.
 func seal(to age.Recipient, k Key, v Secret) ([]byte, error) {
+	return sealText(to, header("record", string(k))+v.Reveal())
+}
+
+func sealText(to age.Recipient, text string) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(w, header("record", string(k))+v.Reveal()); err != nil {
+	if _, err := io.WriteString(w, text); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {

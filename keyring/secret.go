@@ -47,6 +47,14 @@ func (s Secret) Reveal() string {
 // IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s.value == nil }
 
+// size is the length of the text in bytes.
+func (s Secret) size() int {
+	if s.value == nil {
+		return 0
+	}
+	return len(*s.value)
+}
+
 // Equal reports whether two secrets hold the same text, in a time that
 // depends on their lengths only.
 func (s Secret) Equal(t Secret) bool {

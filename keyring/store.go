@@ -161,8 +161,8 @@ func (s *Store) Index() ([]Key, error) {
 // put saves under the lock taken by change. The index comes first, so that no
 // secret is ever in the keychain without being listed.
 func (s *Store) put(ctx context.Context, k Key, v Secret) error {
-	if len(v.Reveal()) > maxRecord {
-		return fail(ErrFull, fmt.Errorf("%d bytes, at most %d are kept", len(v.Reveal()), maxRecord))
+	if n := v.size(); n > maxRecord {
+		return fail(ErrFull, fmt.Errorf("%d bytes, at most %d are kept", n, maxRecord))
 	}
 	added := s.index.add(ctx, k)
 	err := s.backend.set(ctx, k, v)

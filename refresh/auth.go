@@ -12,8 +12,8 @@ type authStyle int32
 
 const (
 	styleUnknown authStyle = iota // for a public client: client_id in the body
-	styleParams            // client_secret in the body ("client_secret_post")
-	styleBasic             // HTTP Basic ("client_secret_basic")
+	styleParams                   // client_secret in the body ("client_secret_post")
+	styleBasic                    // HTTP Basic ("client_secret_basic")
 )
 
 func (s authStyle) other() authStyle {
@@ -23,46 +23,41 @@ func (s authStyle) other() authStyle {
 	return styleBasic
 }
 
-// post sends v as a form, once, with the client's authentication. A confidential
-// client whose style is not proven yet is asked a second time in the other style
-// when the first is refused as invalid_client: that refusal comes before the
-// grant is looked at (RFC 6749 section 5.2), so nothing is spent.
+// post sends v as a form, once, with the client's authentication. When a
+// confidential client is refused as invalid_client, it is sent a second time with
+// the secret in the other place: that refusal comes before the grant is looked at
+// (RFC 6749 section 5.2), so nothing is spent. What worked is remembered.
 func (c *Client) post(ctx context.Context, endpoint string, v url.Values) (*answer, error) {
 	if c.account.ClientSecret.IsZero() {
 		return c.postStyled(ctx, endpoint, v, styleUnknown)
 	}
-	style, proven := c.clientStyle()
+	style := c.clientStyle()
 	a, err := c.postStyled(ctx, endpoint, v, style)
-	if err != nil || proven {
+	if err != nil || !a.refusesClient() {
 		return a, err
 	}
-	if a.refusesClient() {
-		b, err := c.postStyled(ctx, endpoint, v, style.other())
-		if err != nil {
-			return nil, err
-		}
-		if b.refusesClient() {
-			return a, nil
-		}
-		a, style = b, style.other()
+	b, err := c.postStyled(ctx, endpoint, v, style.other())
+	if err != nil {
+		return nil, err
 	}
-	if a.ok() {
-		c.style.Store(int32(style))
+	if b.refusesClient() {
+		return a, nil
 	}
-	return a, nil
+	c.style.Store(int32(style.other()))
+	return b, nil
 }
 
-// clientStyle is the style that worked before, else the one to try first: what
-// the issuer's document says, else in the body, which the issuers that have no
-// such document (Google's and GitHub's device flows) want.
-func (c *Client) clientStyle() (style authStyle, proven bool) {
+// clientStyle is the style to try first: what worked when another was refused,
+// else what the issuer's document says, else in the body, which the issuers that
+// have no such document (Google's and GitHub's device flows) want.
+func (c *Client) clientStyle() authStyle {
 	if s := authStyle(c.style.Load()); s != styleUnknown {
-		return s, true
+		return s
 	}
 	if m := c.found.Load(); m != nil && m.style != styleUnknown {
-		return m.style, false
+		return m.style
 	}
-	return styleParams, false
+	return styleParams
 }
 
 func (c *Client) postStyled(ctx context.Context, endpoint string, v url.Values, style authStyle) (*answer, error) {

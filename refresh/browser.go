@@ -53,7 +53,7 @@ func (c *Client) askBrowser(ctx context.Context, m *metadata, r *redirect, verif
 }
 
 func (c *Client) authorizationURL(m *metadata, r *redirect, verifier string) (string, error) {
-	page, err := checkEndpoint(c.issuer, m.endpoints.Authorization)
+	page, err := checkURL(m.endpoints.Authorization)
 	if err != nil {
 		return "", fmt.Errorf("authorization endpoint: %w", err)
 	}

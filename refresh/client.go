@@ -19,7 +19,7 @@ type Client struct {
 	discovering chan struct{}
 	found       atomic.Pointer[metadata]
 
-	style       atomic.Int32  // an authStyle: the one that worked
+	style       atomic.Int32  // an authStyle: the one that worked when the other did not
 	browserWait time.Duration // how long the browser way waits for the person
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 )
 
@@ -77,7 +78,7 @@ func reason(err error) string {
 		return "its certificate has expired or is not yet valid"
 	case errors.As(err, &invalid), errors.As(err, &anyCheck):
 		return "its certificate is not valid"
-	case errors.As(err, &notTLS):
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS"
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return "cannot connect"

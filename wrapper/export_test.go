@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"context"
 	"strings"
 
 	"mcp-valet/keyring"
@@ -38,3 +39,18 @@ func LongEnough(values ...string) []string {
 	}
 	return all
 }
+
+// ServerProcess is a running server, as a fake one must be.
+type ServerProcess = server
+
+// RunOn is Run on another operating system: start starts the server, parent is closed when our parent is gone.
+func RunOn(ctx context.Context, o Options, start func(env []string) (ServerProcess, error), parent <-chan struct{}) (exit int, err error) {
+	h := host{start: func(_ Server, env []string) (server, error) { return start(env) }, parent: parent}
+	return h.run(ctx, o)
+}
+
+// ReadAheadLimit is how much is read from a client while the relay is stuck.
+const ReadAheadLimit = aheadLimit
+
+// MaxPending is how many requests may wait.
+const MaxPending = maxPending

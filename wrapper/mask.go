@@ -106,9 +106,16 @@ func plain(b byte) bool {
 // suspect tells whether line may hold a secret: the one question that most messages cost.
 func (m *masker) suspect(line []byte) bool {
 	for _, p := range m.secrets {
-		if bytes.Contains(line, p.probe) && (len(p.probe) >= minProbe || bytes.IndexByte(line, '\\') >= 0) {
+		if p.suspect(line) {
 			return true
 		}
 	}
 	return false
+}
+
+func (p *pattern) suspect(line []byte) bool {
+	if p.probe != nil {
+		return bytes.Contains(line, p.probe)
+	}
+	return bytes.IndexByte(line, '\\') >= 0 || bytes.Contains(line, p.value)
 }

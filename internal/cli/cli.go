@@ -21,6 +21,7 @@ const program = "mcp-valet"
 type app struct {
 	stdin          *os.File
 	stdout, stderr io.Writer
+	table          []command
 	configFlag     string // --config; empty: MCP_VALET_CONFIG or the usual place
 	storeFlag      string // --store; empty: what the config says
 }
@@ -59,7 +60,7 @@ func commands() []command {
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, table: commands()}
 	return a.report(a.dispatch(ctx, args))
 }
 
@@ -82,7 +83,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	if rest[0] == "help" {
 		return a.help(rest[1:])
 	}
-	c, rest, err := find(rest)
+	c, rest, err := a.find(rest)
 	if err != nil {
 		return err
 	}
@@ -90,23 +91,23 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 }
 
 // find looks up the command that words begin with; a name of two words goes before a name of one.
-func find(words []string) (command, []string, error) {
+func (a *app) find(words []string) (command, []string, error) {
 	for n := min(2, len(words)); n > 0; n-- {
 		name := strings.Join(words[:n], " ")
-		if i := slices.IndexFunc(commands(), func(c command) bool { return c.name == name }); i >= 0 {
-			return commands()[i], words[n:], nil
+		if i := slices.IndexFunc(a.table, func(c command) bool { return c.name == name }); i >= 0 {
+			return a.table[i], words[n:], nil
 		}
 	}
-	if sub := subcommands(words[0]); len(sub) > 0 {
+	if sub := a.subcommands(words[0]); len(sub) > 0 {
 		return command{}, nil, &usageError{msg: fmt.Sprintf("%q needs one of: %s", words[0], strings.Join(sub, ", "))}
 	}
 	return command{}, nil, &usageError{msg: fmt.Sprintf("there is no command %q", words[0])}
 }
 
 // subcommands lists the second words of the commands that begin with first.
-func subcommands(first string) []string {
+func (a *app) subcommands(first string) []string {
 	var subs []string
-	for _, c := range commands() {
+	for _, c := range a.table {
 		if rest, ok := strings.CutPrefix(c.name, first+" "); ok {
 			subs = append(subs, rest)
 		}
@@ -155,7 +156,7 @@ func (a *app) help(words []string) error {
 		a.usage(a.stdout)
 		return nil
 	}
-	c, _, err := find(words)
+	c, _, err := a.find(words)
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ Usage: mcp-valet COMMAND [options]
 
 Commands:
 `)
-	for _, c := range commands() {
+	for _, c := range a.table {
 		if !c.hidden {
 			fmt.Fprintf(w, "  %-32s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
 		}

@@ -86,9 +86,9 @@ func (a *app) complete(words []string) []string {
 
 // candidates lists what may follow the finished words: a command, an option, or a name from the config.
 func (a *app) candidates(done []string, last string) []string {
-	c, rest, err := find(done)
+	c, rest, err := a.find(done)
 	if len(done) == 0 || err != nil {
-		return commandWords(done)
+		return a.commandWords(done)
 	}
 	if strings.HasPrefix(last, "-") {
 		return a.optionNames(c)
@@ -109,9 +109,9 @@ func (a *app) candidates(done []string, last string) []string {
 }
 
 // commandWords lists the next words of the commands that begin with done.
-func commandWords(done []string) []string {
+func (a *app) commandWords(done []string) []string {
 	var next []string
-	for _, c := range commands() {
+	for _, c := range a.table {
 		words := strings.Fields(c.name)
 		if !c.hidden && len(words) > len(done) && slices.Equal(words[:len(done)], done) {
 			next = append(next, words[len(done)])

@@ -69,6 +69,7 @@ var table = []advice{
 	{keyring.ErrBusy, exitFailure, "another mcp-valet is at the same work; wait for it to end and try again"},
 	{keyring.ErrUnknown, exitKeychain, "the keychain did not say whether it saved the record: run mcp-valet status, then try again"},
 	{refresh.ErrForeign, exitRefused, "the config names another issuer, client or token address than the one signed in at; if that is right: mcp-valet login {account}"},
+	{refresh.ErrMisconfigured, exitConfig, "the issuer does not accept this client as it is described; check client id, secret and scopes of the account, then: mcp-valet login {account}"},
 	{refresh.ErrToken, exitRefused, "the token is not the one this server needs; check issuer and audience of the account, then: mcp-valet login {account}"},
 	{refresh.ErrUnreachable, exitUnreachable, "check the network, VPN and proxy; you stay signed in"},
 	{refresh.ErrDenied, exitSignIn, "the sign-in was refused; to try again: mcp-valet login {account}"},
@@ -91,6 +92,7 @@ func classify(err error) (code int, hint string) {
 	var usage *usageError
 	var no *refusal
 	var conf *config.Error
+	var missing *noSecret
 	switch {
 	case errors.As(err, &child):
 		return int(child), ""
@@ -100,6 +102,8 @@ func classify(err error) (code int, hint string) {
 		return exitRefused, no.hint
 	case errors.As(err, &conf):
 		return exitConfig, "to mend it: mcp-valet config edit"
+	case errors.As(err, &missing):
+		return exitSignIn, fmt.Sprintf("to store it: mcp-valet secret set %s %s", missing.owner, missing.key)
 	}
 	for _, row := range table {
 		if errors.Is(err, row.is) {

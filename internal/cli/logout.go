@@ -52,9 +52,6 @@ func (a *app) logout(ctx context.Context, name string) error {
 	if err := s.store.Delete(ctx, keyring.AccountKey(name)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
 		return err
 	}
-	if err := refresh.ForgetState(s.state, name); err != nil {
-		return err
-	}
 	return a.sayLoggedOut(name, revoked)
 }
 

@@ -128,10 +128,13 @@ func gatherAccount(ctx context.Context, cfg *config.Config, store *keyring.Store
 // accountState names the state of an account from its credential and the outcome of the last renewal.
 func accountState(cred *keyring.Credential, last refresh.State, now time.Time) string {
 	alive := cred.Expiry.IsZero() || now.Before(cred.Expiry)
+	if !last.At.After(cred.ObtainedAt) {
+		last = refresh.State{} // it is about an earlier credential
+	}
 	switch {
 	case last.Outcome == refresh.OutcomeSignedOut && !alive, !alive && cred.RefreshToken.IsZero():
 		return stateSignIn
-	case last.Outcome == refresh.OutcomeUnreachable && last.At.After(cred.ObtainedAt):
+	case last.Outcome == refresh.OutcomeUnreachable:
 		return stateUnreachable
 	case !alive:
 		return stateExpired

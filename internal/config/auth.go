@@ -99,10 +99,14 @@ func (r *reader) checkUses(uses []use, accounts map[string]Account) {
 		if _, there := accounts[u.account]; there || kindOf(u.node.v) != '"' || u.account == "" {
 			continue
 		}
-		if near := nearest(u.account, names); near != "" {
-			r.refuse(u.node, "there is no account %s (did you mean %q?)", shown(u.account), near)
+		which := "of this name"
+		if validName(u.account) {
+			which = u.account
+		}
+		if near := r.suggest(u.account, names); near != "" {
+			r.refuse(u.node, "there is no account %s (did you mean %q?)", which, near)
 			continue
 		}
-		r.refuse(u.node, "there is no account %s; \"mcp-valet login\" makes one", shown(u.account))
+		r.refuse(u.node, "there is no account %s; \"mcp-valet login\" makes one", which)
 	}
 }

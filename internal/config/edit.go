@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/tailscale/hujson"
@@ -109,120 +108,11 @@ func userOf(b []byte, account string) string {
 		return ""
 	}
 	for _, m := range servers.Value.(*hujson.Object).Members {
-		name := stringOf(m.Name)
-		if v := doc.find("mcpServers", name, "auth", "account"); v != nil && stringOf(*v) == account {
-			return name
+		if v := findIn(&m.Value, "auth", "account"); v != nil && stringOf(*v) == account {
+			return stringOf(m.Name)
 		}
 	}
 	return ""
-}
-
-// object is a JSON object to be written. A member whose value is nil is not to be there; other values are string, bool,
-// int, []string, object and implied.
-type object []member
-
-type member struct {
-	name  string
-	value any
-}
-
-// implied is a value that goes without saying: where the key is missing, it is as if it were there.
-type implied struct{ value any }
-
-func textValue(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func listValue(list []string) any {
-	if list == nil {
-		return nil
-	}
-	return list
-}
-
-func accountValue(a Account) any {
-	v := object{
-		{"issuer", textValue(a.Issuer)},
-		{"preset", textValue(a.Preset)},
-		{"host", textValue(a.Host)},
-		{"clientId", textValue(a.ClientID)},
-		{"clientSecret", textValue(a.ClientSecret)},
-		{"scopes", listValue(a.Scopes)},
-		{"audience", textValue(a.Audience)},
-		{"resource", textValue(a.Resource)},
-		{"endpoints", endpointsValue(a.Endpoints)},
-		{"caFile", textValue(a.CAFile)},
-		{"proxy", textValue(a.Proxy)},
-		{"export", implied{false}},
-	}
-	if a.Export {
-		v[len(v)-1].value = true
-	}
-	return v
-}
-
-func endpointsValue(e Endpoints) any {
-	if e == (Endpoints{}) {
-		return nil
-	}
-	return object{
-		{"authorization", textValue(e.Authorization)},
-		{"deviceAuthorization", textValue(e.DeviceAuthorization)},
-		{"token", textValue(e.Token)},
-		{"revocation", textValue(e.Revocation)},
-		{"jwks", textValue(e.JWKS)},
-	}
-}
-
-func serverValue(s Server) any {
-	v := object{
-		{"command", textValue(s.Command)},
-		{"args", listValue(s.Args)},
-		{"env", envValue(s.Env)},
-		{"cwd", textValue(s.Cwd)},
-		{"auth", authValue(s.Auth)},
-		{"maxMessage", nil},
-	}
-	if s.MaxMessage != 0 {
-		v[len(v)-1].value = s.MaxMessage
-	}
-	return v
-}
-
-// exactly is an object that has no other members than these.
-type exactly object
-
-func envValue(env map[string]string) any {
-	if env == nil {
-		return nil
-	}
-	v := exactly{}
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		v = append(v, member{name, env[name]})
-	}
-	return v
-}
-
-func authValue(a *Auth) any {
-	if a == nil {
-		return nil
-	}
-	v := object{
-		{"kind", textValue(a.Kind)},
-		{"account", textValue(a.Account)},
-		{"tokenEnv", textValue(a.TokenEnv)},
-		{"renew", textValue(a.Renew)},
-	}
-	if a.Kind == "account" && a.Account != "" {
-		v[0].value = implied{a.Kind}
-	}
-	if a.TokenEnv == DefaultTokenEnv {
-		v[2].value = implied{a.TokenEnv}
-	}
-	return v
 }
 
 // merge makes what stands at keys equal to v, changing no more than it must.
@@ -240,7 +130,11 @@ func (d *document) merge(keys []string, v any) (*document, error) {
 	case v == nil:
 		return d.remove(keys)
 	case now == nil && len(keys) > 1 && d.find(keys[:len(keys)-1]...) == nil:
-		return d.merge(keys[:len(keys)-1], object{{keys[len(keys)-1], v}})
+		outer, err := d.merge(keys[:len(keys)-1], object{})
+		if err != nil {
+			return nil, err
+		}
+		return outer.insert(keys, v)
 	case now == nil:
 		return d.insert(keys, v)
 	}
@@ -258,16 +152,6 @@ func (d *document) merge(keys []string, v any) (*document, error) {
 		}
 	}
 	return d, nil
-}
-
-func membersOf(v any) ([]member, bool) {
-	switch v := v.(type) {
-	case object:
-		return v, true
-	case exactly:
-		return v, true
-	}
-	return nil, false
 }
 
 // unwanted lists the members of an object that are not among those wanted, as members that are not to be there.

@@ -14,7 +14,8 @@ const (
 	maxProblems = 200 // problems that are kept while reading, to be sorted
 )
 
-// Error is one thing that is wrong with a config file. It never repeats a value from the file, which might be a secret.
+// Error is one thing that is wrong with a config file. It repeats no value from the file, which might be a secret; only
+// keys, and the names of accounts.
 type Error struct {
 	Path   string // file; "" where the text is not in a file yet
 	Line   int    // from 1; 0 where no place can be named

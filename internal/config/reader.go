@@ -88,7 +88,7 @@ func (r *reader) members(n node, known fields, elsewhere map[string]string) map[
 		names := slices.Sorted(maps.Keys(known))
 		if advice := elsewhere[name]; advice != "" {
 			r.refuse(key, "%s", advice)
-		} else if near := nearest(name, names); near != "" {
+		} else if near := r.suggest(name, names); near != "" {
 			r.refuse(key, "unknown key (did you mean %q?)", near)
 		} else {
 			r.refuse(key, "unknown key; here belong: %s", strings.Join(names, ", "))
@@ -190,6 +190,14 @@ var kindNames = map[hujson.Kind]string{
 func kindOf(v hujson.Value) hujson.Kind { return v.Value.Kind() }
 
 func isControl(c rune) bool { return c < 0x20 || c >= 0x7f && c < 0xa0 }
+
+// suggest gives nearest while somebody will still read it: a large file of mistakes should not take minutes.
+func (r *reader) suggest(word string, known []string) string {
+	if r.total >= maxProblems {
+		return ""
+	}
+	return nearest(word, known)
+}
 
 // nearest gives the known word that was most likely meant by word, or "".
 func nearest(word string, known []string) string {

@@ -3,6 +3,7 @@ package issuer
 import (
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // maxBody bounds what a request may carry, in bytes.

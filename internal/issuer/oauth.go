@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // An oauthError is an error answer of RFC 6749 section 5.2, RFC 8628 section 3.5

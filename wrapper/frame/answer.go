@@ -48,7 +48,6 @@ func appendText(dst []byte, s string) []byte {
 	return dst
 }
 
-
 func appendEscape(dst []byte, r rune) []byte {
 	const hex = "0123456789abcdef"
 	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])

@@ -3,7 +3,6 @@ package frame
 import (
 	"bytes"
 	"encoding/binary"
-	"math/bits"
 )
 
 // state is what a scanner expects next. It is between tokens below inKey, inside one from there on.
@@ -45,13 +44,14 @@ type scanner struct {
 	bad      refusal // the first thing that was wrong
 	tracking bool    // keys are looked at at every depth: strict, and nothing wrong so far
 	depth    int
+	object   bool                    // the innermost open value is an object, no array
 	objects  [maxDepth/64 + 1]uint64 // a bit for each open value: it is an object, no array
 
 	from     int  // where the token at hand begins, behind its quote
 	number   byte // how far a number has come
 	escaped  bool // the string at hand has escapes
 	damaged  bool // the string or number at hand has something wrong in it
-	rootKind byte // first byte of the message
+	rootKind byte // first byte of the message, which tells its type
 
 	keys   keySets
 	header header
@@ -93,14 +93,14 @@ func (s *scanner) scan(line []byte, p int) (int, bool) {
 				continue
 			}
 			if c == '\n' {
-				break
+				return p + 1, s.endLine()
 			}
 		}
 		switch s.state {
+		case atComma:
+			p, ok = s.separator(line, p, c)
 		case atValue, atFirstValue, atStart:
 			p, ok = s.value(line, p, c)
-		case atComma:
-			p = s.separator(p, c)
 		case atKey, atFirstKey:
 			if c == '"' {
 				p, ok = s.key(line, p+1)
@@ -122,20 +122,25 @@ func (s *scanner) scan(line []byte, p int) (int, bool) {
 			}
 			s.breakOff(secondValue)
 		case atBroken:
-			if i := bytes.IndexByte(line[p:], '\n'); i >= 0 {
-				p += i
-			} else {
-				p = len(line)
+			i := bytes.IndexByte(line[p:], '\n')
+			if i < 0 {
+				return len(line), false
 			}
+			p += i
 		}
 	}
-	if p == len(line) || line[p] != '\n' {
-		return p, false
+	if p < len(line) && line[p] == '\n' { // it ended a token too early
+		return p + 1, s.endLine()
 	}
+	return p, false
+}
+
+// endLine notes that the newline has come.
+func (s *scanner) endLine() bool {
 	if s.state != atEnd && s.state != atStart {
 		s.breakOff(brokenOff)
 	}
-	return p + 1, true
+	return true
 }
 
 // blank reports whether nothing but white space has come.
@@ -162,11 +167,17 @@ func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
 		s.rootKind = c
 	}
 	if s.header.want != nothing {
-		s.header.begin(p, c)
+		s.header.begin(c)
+	} else if c == '"' && p+9 <= len(line) { // a short string, of which there are many
+		if n := wordEnd(line[p+1:], s.high); n < 8 && line[p+1+n] == '"' {
+			s.endValue(line, p+1+n)
+			return p + n + 2, true
+		}
 	}
+	s.from, s.escaped, s.damaged = p, false, false
 	switch c {
 	case '"':
-		s.from, s.escaped, s.damaged = p+1, false, false
+		s.from = p + 1
 		return s.restOfString(line, p+1)
 	case '{':
 		return s.open(p, atFirstKey), true
@@ -177,7 +188,7 @@ func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
 		}
 		return s.open(p, atFirstValue), true
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		s.from, s.number, s.damaged = p, beforeNumber, false
+		s.number = beforeNumber
 		return s.restOfNumber(line, p)
 	case 't':
 		return s.literal(line, p, "true")
@@ -195,8 +206,7 @@ func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
 		}
 	}
 	if numberClass[c] != classNone {
-		s.refuse(badLiteral)
-		return s.restOfWord(line, p)
+		return s.strangeWord(line, p)
 	}
 	s.breakOff(badGrammar)
 	return p, true
@@ -224,7 +234,8 @@ func (s *scanner) open(p int, next state) int {
 	}
 	word, bit := &s.objects[s.depth/64], uint64(1)<<(s.depth%64)
 	s.depth++
-	if next == atFirstKey {
+	s.object = next == atFirstKey
+	if s.object {
 		*word |= bit
 		if s.tracking {
 			s.keys.push()
@@ -232,8 +243,8 @@ func (s *scanner) open(p int, next state) int {
 	} else {
 		*word &^= bit
 	}
-	if s.depth <= deepestPlace {
-		s.header.enter(s.depth, next == atFirstKey)
+	if s.depth <= deepestPlace+1 {
+		s.findPlace()
 	}
 	s.state = next
 	return p + 1
@@ -241,57 +252,70 @@ func (s *scanner) open(p int, next state) int {
 
 // close leaves the innermost object or array.
 func (s *scanner) close(p int) int {
-	if s.tracking && s.inObject() {
+	if s.tracking && s.object {
 		s.keys.pop()
 	}
 	s.depth--
-	s.state = atComma
 	if s.depth == 0 {
 		s.state = atEnd
+	} else {
+		s.state = atComma
+		s.object = s.objectAt(s.depth)
 	}
-	if s.depth < deepestPlace {
-		s.header.leave(s.depth)
+	if s.depth <= deepestPlace {
+		s.findPlace()
 	}
 	return p + 1
 }
 
-func (s *scanner) inObject() bool {
-	return s.objects[(s.depth-1)/64]>>((s.depth-1)%64)&1 != 0
+// objectAt reports whether the open value at a depth, from 1 on, is an object.
+func (s *scanner) objectAt(depth int) bool {
+	return s.objects[(depth-1)/64]>>((depth-1)%64)&1 != 0
 }
 
-// separator reads what stands behind a value inside an object or array.
-func (s *scanner) separator(p int, c byte) int {
-	object := s.inObject()
+// separator reads what stands behind a value inside an object or array, and a key that follows at once.
+func (s *scanner) separator(line []byte, p int, c byte) (int, bool) {
 	switch {
-	case c == ',' && object:
+	case c == ',' && s.object:
 		s.state = atKey
-		return p + 1
+		if p+1 < len(line) && line[p+1] == '"' {
+			return s.key(line, p+2)
+		}
+		return p + 1, true
 	case c == ',':
 		s.state = atValue
-		return p + 1
-	case c == '}' && object, c == ']' && !object:
-		return s.close(p)
+		return p + 1, true
+	case c == '}' && s.object, c == ']' && !s.object:
+		return s.close(p), true
 	}
 	s.breakOff(badGrammar)
-	return p
+	return p, true
 }
 
 // key reads a key, behind its quote.
 func (s *scanner) key(line []byte, p int) (int, bool) {
 	if p+8 <= len(line) && s.header.place == elsewhere {
 		word := binary.LittleEndian.Uint64(line[p:])
-		n := bits.TrailingZeros64(stops(word, s.high)) >> 3
-		if n < 8 && line[p+n] == '"' {
+		if n := wordEnd(line[p:], s.high); n < 8 && line[p+n] == '"' {
 			if s.tracking && s.keys.add(line, shortPrint(word, n), keyRef{uint32(p), uint32(n)}) {
 				s.refuse(repeatedKey)
 			}
-			s.state = atColon
-			return p + n + 1, true
+			return s.afterKey(line, p+n+1), true
 		}
 	}
 	s.from, s.escaped, s.damaged = p, false, false
 	s.state = inKey
 	return s.restOfKey(line, p)
+}
+
+// afterKey goes behind the colon when it follows the key that ended before p at once, as it does nearly always.
+func (s *scanner) afterKey(line []byte, p int) int {
+	if p < len(line) && line[p] == ':' {
+		s.state = atValue
+		return p + 1
+	}
+	s.state = atColon
+	return p
 }
 
 // restOfKey reads a key to its end, and the closing quote.
@@ -300,11 +324,10 @@ func (s *scanner) restOfKey(line []byte, p int) (int, bool) {
 	if !ok {
 		return p, false
 	}
-	if s.tracking || s.header.place != elsewhere {
+	if s.tracking || s.header.place == inEnvelope {
 		s.endKey(line, p)
 	}
-	s.state = atColon
-	return p + 1, true
+	return s.afterKey(line, p+1), true
 }
 
 // restOfString reads a string value to its end.
@@ -317,3 +340,20 @@ func (s *scanner) restOfString(line []byte, p int) (int, bool) {
 	s.endValue(line, p)
 	return p + 1, true
 }
+
+// droppable returns how many bytes before p the scanner will not look at again, given that the line is refused.
+// A token is kept that may be the id, or a key of the message, until it is too long to be one.
+func (s *scanner) droppable(p int) int {
+	keep := s.state == inKey && s.header.place == inEnvelope ||
+		(s.state == inString || s.state == inNumber) && s.header.want == theID
+	if !keep || p-s.from > maxIDRaw {
+		return p
+	}
+	if s.state == inString {
+		return s.from - 1
+	}
+	return s.from
+}
+
+// rebase tells the scanner that the first n bytes of the line are gone. A token that began there begins before 0.
+func (s *scanner) rebase(n int) { s.from -= n }

@@ -25,6 +25,11 @@ func stops(x, high uint64) uint64 {
 	return (m&^x | x&high) & highBits
 }
 
+// wordEnd returns how many of the first eight bytes of b are plain string text.
+func wordEnd(b []byte, high uint64) int {
+	return bits.TrailingZeros64(stops(binary.LittleEndian.Uint64(b), high)) >> 3
+}
+
 // plainEnd returns the position of the first byte at or after p that is no plain string text, or len(b).
 func plainEnd(b []byte, p int, high uint64) int {
 	for ; p+32 <= len(b); p += 32 {
@@ -51,7 +56,7 @@ func plainEnd(b []byte, p int, high uint64) int {
 			return p + bits.TrailingZeros64(m)>>3
 		}
 	}
-	for p < len(b) && stops(uint64(b[p])|spaces<<8, high) == 0 {
+	for p < len(b) && stops(uint64(b[p])|spaces&^0xFF, high) == 0 {
 		p++
 	}
 	return p
@@ -62,6 +67,41 @@ const (
 	incomplete = 0  // more bytes are needed
 	invalid    = -1 // no bytes can mend it
 )
+
+// runesLen returns the length of a run of text at the start of b, which begins with a byte beyond ASCII and is
+// well-formed UTF-8, or incomplete or invalid. It takes a plain ASCII character along, such as a space, where
+// more text beyond ASCII follows.
+func runesLen(b []byte) int {
+	n := 0
+	for n+4 <= len(b) {
+		switch c := b[n]; {
+		case c < 0x80:
+			if b[n+1] < 0x80 || stops(uint64(c)|spaces&^0xFF, 0) != 0 {
+				return n
+			}
+			n++
+		case 0xC2 <= c && c < 0xE0 && isTail(b[n+1]):
+			n += 2
+		case 0xE1 <= c && c < 0xF0 && c != 0xED && isTail(b[n+1]) && isTail(b[n+2]):
+			n += 3
+		default:
+			size := runeLen(b[n:])
+			if size <= 0 && n == 0 {
+				return size
+			}
+			if size <= 0 {
+				return n
+			}
+			n += size
+		}
+	}
+	if n > 0 {
+		return n
+	}
+	return runeLen(b)
+}
+
+func isTail(c byte) bool { return c&0xC0 == 0x80 }
 
 // runeLen returns the length of the well-formed UTF-8 sequence at the start of b, which is not ASCII
 // (Unicode 15, table 3-7), or incomplete or invalid.

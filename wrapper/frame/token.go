@@ -34,25 +34,6 @@ func (s *scanner) text(line []byte, p int) (int, bool) {
 	}
 }
 
-// runesLen returns the length of the run of well-formed UTF-8 beyond ASCII at the start of b, which may be followed
-// by anything, or incomplete or invalid when there is none.
-func runesLen(b []byte) int {
-	n := 0
-	for {
-		size := runeLen(b[n:])
-		if size <= 0 {
-			if n > 0 {
-				return n
-			}
-			return size
-		}
-		n += size
-		if n == len(b) || b[n] < 0x80 {
-			return n
-		}
-	}
-}
-
 // literal reads the literal word, which begins like the value at p.
 func (s *scanner) literal(line []byte, p int, word string) (int, bool) {
 	rest := line[p:]
@@ -63,11 +44,21 @@ func (s *scanner) literal(line []byte, p int, word string) (int, bool) {
 	if len(rest) < len(word) && string(rest) == word[:len(rest)] {
 		return p, false
 	}
+	return s.strangeWord(line, p)
+}
+
+// strangeWord deals with a word at p that is no JSON, such as NaN: inside a message it is passed over, but a line
+// that begins with one is some other text.
+func (s *scanner) strangeWord(line []byte, p int) (int, bool) {
+	if s.depth == 0 {
+		s.breakOff(badGrammar)
+		return p, true
+	}
 	s.refuse(badLiteral)
 	return s.restOfWord(line, p)
 }
 
-// restOfWord passes over a word that is no JSON, such as NaN or the end of 07.
+// restOfWord passes over the rest of a word that is no JSON.
 func (s *scanner) restOfWord(line []byte, p int) (int, bool) {
 	s.state = inWord
 	s.damaged = true
@@ -100,14 +91,17 @@ func (s *scanner) byteOrderMark(line []byte, p int) (int, bool) {
 const (
 	beforeNumber = iota
 	afterMinus
-	afterZero
-	inInteger
 	afterPoint
-	inFraction
 	afterE
 	afterESign
+	afterZero // from here on, it may end
+	inInteger // from here on, digits may follow
+	inFraction
 	inExponent
 	noNumber
+
+	mayEnd   = afterZero
+	inDigits = inInteger
 )
 
 // Classes of the bytes that numbers and bare words are made of.
@@ -164,10 +158,10 @@ var numberNext = func() (t [noNumber][classes]byte) {
 // restOfNumber reads a number to its end.
 func (s *scanner) restOfNumber(line []byte, p int) (int, bool) {
 	at := s.number
-	for ; p < len(line); p++ {
+	for p < len(line) {
 		class := numberClass[line[p]]
 		if class == classNone {
-			if at != afterZero && at != inInteger && at != inFraction && at != inExponent {
+			if at < mayEnd {
 				s.refuse(badNumber)
 				s.damaged = true
 			}
@@ -177,6 +171,12 @@ func (s *scanner) restOfNumber(line []byte, p int) (int, bool) {
 		if at = numberNext[at][class]; at == noNumber {
 			s.refuse(badNumber)
 			return s.restOfWord(line, p)
+		}
+		p++
+		if at >= inDigits {
+			for p < len(line) && line[p]-'0' <= 9 {
+				p++
+			}
 		}
 	}
 	s.state, s.number = inNumber, at

@@ -3,9 +3,9 @@ package proc
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,14 +37,14 @@ const retryInterrupt = time.Millisecond
 type writeEnd struct {
 	pipe   *pipeEnd
 	mu     sync.Mutex // held while pipe is in use
-	closed bool
+	closed atomic.Bool
 }
 
 // Write writes all of b, or gives an error: os.ErrClosed after Close. Two Writes do not mix their bytes.
 func (w *writeEnd) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if w.closed.Load() {
 		return 0, os.ErrClosed
 	}
 	n, err := w.pipe.write(b)
@@ -56,19 +56,20 @@ func (w *writeEnd) Write(b []byte) (int, error) {
 
 // Close ends the stream, and a Write under way with it. It never fails.
 func (w *writeEnd) Close() error {
+	if w.closed.Swap(true) {
+		return nil
+	}
 	takeOver(&w.mu, w.pipe)
 	defer w.mu.Unlock()
-	if !w.closed {
-		w.closed = true
-		w.pipe.close()
-	}
+	w.pipe.close()
 	return nil
 }
 
 // readEnd reads from the child.
 type readEnd struct {
 	pipe    *pipeEnd
-	mu      sync.Mutex // held while pipe is in use
+	mu      sync.Mutex  // held while pipe is in use
+	ending  atomic.Bool // stop was called: no more reads
 	stopped chan struct{}
 	rest    *bytes.Reader // what lay in the pipe when it was stopped; set before stopped is closed
 }
@@ -88,10 +89,8 @@ func (r *readEnd) Read(b []byte) (int, error) {
 func (r *readEnd) readPipe(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	select {
-	case <-r.stopped:
+	if r.ending.Load() {
 		return 0, errInterrupted
-	default:
 	}
 	if len(b) == 0 {
 		return 0, nil
@@ -108,14 +107,13 @@ func (r *readEnd) readRest(b []byte) (int, error) {
 // stop ends the stream whoever still holds the other end. What was written before is not lost:
 // the last answer of a child may still lie in the pipe when the child is gone.
 func (r *readEnd) stop() {
+	r.ending.Store(true)
 	takeOver(&r.mu, r.pipe)
 	defer r.mu.Unlock()
 	r.rest = bytes.NewReader(r.pipe.buffered())
 	r.pipe.close()
 	close(r.stopped)
 }
-
-var _ io.Reader = (*readEnd)(nil)
 
 // takeOver locks mu, interrupting whoever holds it in a read or write. It tries again and again,
 // as a holder just about to wait cannot be interrupted yet.

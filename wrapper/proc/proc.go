@@ -26,7 +26,7 @@ var (
 
 // closeLimit bounds how long Close waits for a child that got SIGKILL: one that hangs in the kernel
 // (a dead network file system) cannot be waited for.
-const closeLimit = 2 * time.Second
+const closeLimit = 500 * time.Millisecond
 
 // Spec says what to start.
 type Spec struct {
@@ -137,7 +137,7 @@ func (p *Process) Terminate() error { return p.terminate() }
 func (p *Process) Kill() error { return p.tree.kill() }
 
 // Close kills what is left of the tree, gives Stdin, Stdout and Stderr their end and frees all that
-// Start took. It is meant for after Done; before, it kills the child too. It returns within two seconds,
+// Start took. It is meant for after Done; before, it kills the child too. It returns within half a second,
 // with an error if the child was still not gone then. Further calls give the same result.
 func (p *Process) Close() error {
 	p.closeOnce.Do(func() {

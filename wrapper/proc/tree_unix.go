@@ -28,8 +28,6 @@ func (t *tree) start(s Spec, files []*os.File) error {
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.leader = leader
 	return nil
 }

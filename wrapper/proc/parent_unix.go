@@ -1,0 +1,13 @@
+//go:build unix
+
+package proc
+
+import "os"
+
+// parentAtStart is taken as early as can be, before the parent has had much time to die.
+var parentAtStart = os.Getppid()
+
+// watchParent: an orphan gets a new parent, init or a subreaper.
+func watchParent() (dead func() bool, release func(), ok bool) {
+	return func() bool { return os.Getppid() != parentAtStart }, func() {}, true
+}

@@ -1,0 +1,238 @@
+package wrapper
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mcp-valet/wrapper/frame"
+)
+
+// JSON-RPC error codes of our answers. MCP reserves -32020 to -32099 for itself.
+const (
+	codeServerGone     = -32000 // the server cannot answer any more
+	codeRefused        = -32001 // no credential can be had silently
+	codeInvalidRequest = -32600
+	codeNoMethod       = -32601
+	codeBadAnswer      = -32603 // the server's answer cannot be passed on
+)
+
+// deafTime is how long a server that takes no more messages is given to exit before its requests are answered.
+const deafTime = 200 * time.Millisecond
+
+// inbound reads the client's messages and answers those that are not to be read.
+type inbound struct {
+	source *source
+	frames *frame.Reader
+	out    *outlet
+	err    *console
+}
+
+// newInbound makes the client's side of a relay; ahead is closed when the client's end is noticed while stuck.
+func newInbound(o *Options, ahead chan<- struct{}) *inbound {
+	src := newSource(o.In, sync.OnceFunc(func() { close(ahead) }))
+	return &inbound{
+		source: src,
+		frames: frame.NewReader(src, frame.ClientToServer, o.maxMessage()),
+		out:    newOutlet(o.Out),
+		err:    newConsole(o.Err),
+	}
+}
+
+// each hands every message to handle until the client has no more.
+func (in *inbound) each(handle func(frame.Message)) {
+	for {
+		m, err := in.frames.Next()
+		if err == nil {
+			handle(m)
+			continue
+		}
+		var bad *frame.Violation
+		if !errors.As(err, &bad) {
+			return // the end, or a broken stream, which is no different
+		}
+		in.violation(bad)
+	}
+}
+
+// violation answers a message that is not passed on. JSON-RPC 2.0 forbids to answer notifications and responses.
+func (in *inbound) violation(v *frame.Violation) {
+	if v.Kind == frame.Notification || v.Kind == frame.Response {
+		in.err.note("a %s from the client (%d bytes) was left out: %s", v.Kind, v.Size, v.Reason)
+		return
+	}
+	in.refuse(v.ID, v.Code, v.Reason)
+}
+
+// refuse answers a request, however long the client takes to read that.
+func (in *inbound) refuse(id frame.ID, code int, text string) {
+	in.source.stall()
+	defer in.source.resume()
+	in.out.refuse(id, code, text)
+}
+
+// relay passes messages on between a client and a server.
+type relay struct {
+	*inbound
+	label   string // how texts name the server
+	server  server
+	pending *pending
+	masker  *masker
+	max     int
+	era     era
+	fate    atomic.Pointer[string] // what became of the server, once it is known
+	deaf    bool                   // the server takes no more messages; for fromClient alone
+	strayed bool                   // a line of stdout was no message; for fromServer alone
+}
+
+// fromClient passes on what the client sends, until its end. Then it ends the server's stdin too.
+func (r *relay) fromClient() {
+	r.each(func(m frame.Message) {
+		r.era.learn(&m)
+		if m.Kind == frame.Request {
+			r.request(&m)
+			return
+		}
+		if m.Method == "notifications/cancelled" {
+			r.pending.take(cancelledKey(m.Raw))
+		}
+		r.deliver(m.Raw)
+	})
+	r.server.Stdin().Close()
+}
+
+// request passes a request on, or answers it.
+func (r *relay) request(m *frame.Message) {
+	key, err := r.pending.add(m.ID, m.Method)
+	switch {
+	case errors.Is(err, errSettled):
+		r.refuse(m.ID, codeServerGone, *r.fate.Load())
+	case errors.Is(err, errDuplicate):
+		r.refuse(m.ID, codeInvalidRequest, err.Error())
+	case err != nil:
+		r.refuse(m.ID, codeServerGone, err.Error())
+	case !r.deliver(m.Raw):
+		r.undelivered(m.ID, key)
+	}
+}
+
+// deliver sends a message to the server, however long it takes to read it.
+func (r *relay) deliver(line []byte) bool {
+	if r.deaf {
+		return false
+	}
+	r.source.stall()
+	defer r.source.resume()
+	_, err := r.server.Stdin().Write(line)
+	return err == nil
+}
+
+// undelivered settles a request that the server did not take. Most likely it has exited, and how is about to be
+// known and told to all that wait; a server that only closed its stdin lives on.
+func (r *relay) undelivered(id frame.ID, key string) {
+	r.pending.unsent(key)
+	if !r.deaf {
+		r.deaf = true
+		wait(deafTime, r.server.Done())
+	}
+	if exited(r.server) || !r.pending.take(key) {
+		return
+	}
+	r.refuse(id, codeServerGone, r.label+" does not read its messages any more")
+}
+
+// cancelledKey is the key of the request that a notifications/cancelled is about; "" when it names none.
+func cancelledKey(line []byte) string {
+	var m struct{ Params map[string]json.RawMessage }
+	if json.Unmarshal(line, &m) != nil || m.Params["requestId"] == nil {
+		return ""
+	}
+	answer := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", m.Params["requestId"])
+	read, err := frame.NewReader(bytes.NewReader(answer), frame.ClientToServer, 0).Next() // keyed as its request was
+	if err != nil {
+		return ""
+	}
+	return read.ID.Key()
+}
+
+// fromServer passes on what the server writes to stdout, until its end.
+func (r *relay) fromServer() {
+	frames := frame.NewReader(r.server.Stdout(), frame.ServerToClient, r.max)
+	masks, text := newMessages(r.masker), newText(r.masker)
+	for {
+		m, err := frames.Next()
+		var bad *frame.Violation
+		switch {
+		case err == nil:
+			r.passBack(&m, masks)
+		case errors.As(err, &bad):
+			r.stray(bad, text)
+		default:
+			return
+		}
+	}
+}
+
+// passBack gives the client a message of the server. When there is no client any more the server is read on, so
+// that it can come to its end.
+func (r *relay) passBack(m *frame.Message, masks *messages) {
+	switch m.Kind {
+	case frame.Response:
+		r.pending.take(m.ID.Key())
+	case frame.Request:
+		r.era.serverAsks(r.err)
+	}
+	r.out.send(masks.mask(m.Raw, m.Kind == frame.Response))
+}
+
+// stray deals with a line of stdout that is not passed on. It is shown on stderr, where it belongs, unless it is too
+// long. If it answers a request, somebody waits for it.
+func (r *relay) stray(v *frame.Violation, text *text) {
+	if !v.ID.IsZero() && v.Kind != frame.Request && r.pending.take(v.ID.Key()) {
+		r.out.refuse(v.ID, codeBadAnswer, fmt.Sprintf("the answer of %s cannot be passed on: %s", r.label, v.Reason))
+	}
+	if v.Size > int64(r.max) {
+		r.err.note("%s wrote %d bytes to stdout that are not passed on: %s", r.label, v.Size, v.Reason)
+		return
+	}
+	if !r.strayed {
+		r.strayed = true
+		r.err.note("%s writes to stdout what is no message (%s); it is shown here instead", r.label, v.Reason)
+	}
+	line := append([]byte(nil), text.mask(v.Line)...)
+	line = append(line, text.end()...)
+	if len(line) > 0 && line[len(line)-1] != '\n' {
+		line = append(line, '\n')
+	}
+	r.err.line(line)
+}
+
+// fromStderr passes on what the server writes to stderr, until its end.
+func (r *relay) fromStderr() {
+	text := newText(r.masker)
+	room := make([]byte, 32<<10)
+	for {
+		n, err := r.server.Stderr().Read(room)
+		r.err.relay(text.mask(room[:n]))
+		if err != nil {
+			r.err.relay(text.end())
+			return
+		}
+	}
+}
+
+// settle answers every request that still waits, and from now on those that come.
+func (r *relay) settle(fate string) {
+	r.fate.Store(&fate)
+	for _, q := range r.pending.settle() {
+		text := fate + " before answering"
+		if q.calls && !q.unsent {
+			text += "; the call may have been carried out: check before repeating it"
+		}
+		r.out.refuse(q.id, codeServerGone, text)
+	}
+}

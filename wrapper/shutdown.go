@@ -1,0 +1,222 @@
+package wrapper
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// The times of the end. Clients kill us one to two seconds after they close our stdin or send SIGTERM, so the
+// server must be gone, its last words passed on and its requests answered before that.
+const (
+	eofGrace  = time.Second            // from the client's end, or the server's, to SIGTERM
+	termGrace = 500 * time.Millisecond // from there to the kill
+	stopGrace = 700 * time.Millisecond // from a signal, passed on at once, to the kill
+	reapGrace = 500 * time.Millisecond // from the kill until the server is given up
+
+	drainOwn     = 500 * time.Millisecond // for the output of a server that ended by itself: a grandchild may hold it
+	drainStopped = 200 * time.Millisecond // for that of a server that was ended
+	lateTime     = 50 * time.Millisecond  // for requests under way to a server that ended by itself
+	lastTime     = 100 * time.Millisecond // for each other step that a client may keep waiting
+)
+
+// killedCode is the exit code of a server that outlived its kill: what a shell says of one that did not.
+const killedCode = 128 + 9
+
+// signals are the reasons to end that do not come from the streams.
+type signals struct {
+	ctx    context.Context
+	stop   <-chan os.Signal
+	parent <-chan struct{} // closed when our parent process is gone
+}
+
+// streams are the goroutines of a relay, each with a channel that is closed at its end.
+type streams struct {
+	client <-chan struct{} // nothing more comes from the client
+	ahead  <-chan struct{} // the same, noticed while the relay is stuck
+	stdout <-chan struct{}
+	stderr <-chan struct{}
+}
+
+// attend waits until the server has ended, and ends it when its time has come. stopped says that it did not end by
+// itself. Only one side needs to go: neither is of use without the other.
+func (r *relay) attend(sig signals, st streams) (stopped bool) {
+	e := newEscalation(r.server)
+	defer e.timer.Stop()
+	client, ahead, gone, stdout, cancelled := st.client, st.ahead, r.out.gone, st.stdout, sig.ctx.Done()
+	for {
+		select {
+		case <-r.server.Done():
+			return e.next > 0
+		case <-client: // whoever read it has closed the server's stdin
+			client = nil
+			e.begin(eofGrace, termGrace)
+		case <-ahead: // the server may yet read what it was sent
+			ahead = nil
+			e.begin(eofGrace, termGrace)
+		case <-gone:
+			gone = nil
+			e.hangUp(eofGrace, termGrace)
+		case <-stdout:
+			stdout = nil
+			e.hangUp(eofGrace, termGrace)
+		case <-sig.parent:
+			sig.parent = nil
+			e.hangUp(eofGrace, termGrace)
+		case <-cancelled:
+			cancelled = nil
+			e.hangUp(0, stopGrace)
+		case <-sig.stop:
+			e.signal()
+		case <-e.timer.C:
+			if !e.step() {
+				return true
+			}
+		}
+	}
+}
+
+// escalation ends a server in three steps: it is asked, it is killed, it is given up.
+type escalation struct {
+	server server
+	at     [3]time.Time
+	next   int // of at
+	timer  *time.Timer
+	asked  int // signals so far
+}
+
+func newEscalation(s server) *escalation {
+	e := &escalation{server: s, timer: time.NewTimer(time.Hour)}
+	e.timer.Stop()
+	return e
+}
+
+// hangUp closes the server's stdin and begins.
+func (e *escalation) hangUp(ask, kill time.Duration) {
+	e.server.Stdin().Close()
+	e.begin(ask, kill)
+}
+
+// signal passes a signal on; by the second one somebody is losing patience.
+func (e *escalation) signal() {
+	if e.asked++; e.asked > 1 {
+		e.hangUp(0, 0)
+		return
+	}
+	e.hangUp(0, stopGrace)
+}
+
+// begin sets the time to ask, and the time after that to kill; what has an earlier time keeps it.
+func (e *escalation) begin(ask, kill time.Duration) {
+	now := time.Now()
+	for i, after := range [...]time.Duration{ask, ask + kill, ask + kill + reapGrace} {
+		if t := now.Add(after); e.at[i].IsZero() || t.Before(e.at[i]) {
+			e.at[i] = t
+		}
+	}
+	e.timer.Reset(time.Until(e.at[e.next]))
+}
+
+// step takes the next step and tells whether there is another one. A step that fails is followed by a stronger one.
+func (e *escalation) step() bool {
+	switch e.next {
+	case 0:
+		e.server.Stdin().Close()
+		e.server.Terminate()
+	case 1:
+		e.server.Kill()
+	default:
+		return false
+	}
+	e.next++
+	e.timer.Reset(time.Until(e.at[e.next]))
+	return true
+}
+
+// finish passes on the last words of a server that has ended, answers who still waits for it, and ends all output.
+// It returns the server's exit code.
+func (r *relay) finish(st streams, stopped bool) int {
+	code := killedCode
+	if exited(r.server) {
+		code = r.server.ExitCode()
+	}
+	drain := drainOwn
+	if stopped {
+		drain = drainStopped
+	}
+	wait(drain, st.stdout, st.stderr)
+	r.server.Close() // whatever of it is left; our ends of its streams end with it
+	wait(lastTime, st.stdout, st.stderr)
+
+	settled := start(func() { r.settle(r.obituary(code, stopped)) })
+	wait(lastTime, settled)
+	if !stopped {
+		wait(lateTime, st.client)
+	}
+	r.inbound.close(st.client)
+	return code
+}
+
+// close ends all output and, where it can, the reading of the client's messages.
+func (in *inbound) close(client <-chan struct{}) {
+	in.out.close(lastTime)
+	in.err.close(lastTime)
+	if in.source.close() {
+		wait(lastTime, client)
+	}
+}
+
+// obituary says what has become of the server.
+func (r *relay) obituary(code int, stopped bool) string {
+	if stopped {
+		return r.label + " was stopped"
+	}
+	return fmt.Sprintf("%s exited with code %d", r.label, code)
+}
+
+// start runs f; the channel is closed when it returns.
+func start(f func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	return done
+}
+
+// wait waits for all of done, at most for limit, and tells whether it got them.
+func wait(limit time.Duration, done ...<-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for _, c := range done {
+		select {
+		case <-c:
+		case <-timer.C:
+			return false
+		}
+	}
+	return true
+}
+
+// passes waits until nobody holds mu, at most for limit.
+func passes(mu *sync.Mutex, limit time.Duration) bool {
+	if !mu.TryLock() {
+		return wait(limit, start(func() {
+			mu.Lock()
+			defer mu.Unlock()
+		}))
+	}
+	mu.Unlock()
+	return true
+}
+
+func exited(s server) bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}

@@ -39,20 +39,21 @@ func Inspect(token keyring.Secret) (Claims, bool, error) {
 type signedToken struct {
 	header, claims map[string]any
 	alg            string
-	compact        string // the token itself: as secret as the Secret it came from
+	token          keyring.Secret
 }
 
 // decodeJWT takes a token apart. It is nil for an opaque token, and an error wrapping [ErrToken] for one that would be
 // a JWT but is malformed or unsigned.
 func decodeJWT(token keyring.Secret) (*signedToken, error) {
-	t := &signedToken{compact: token.Reveal()}
-	if len(t.compact) > maxToken {
+	compact := token.Reveal()
+	if len(compact) > maxToken {
 		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrToken, maxToken)
 	}
-	parts := strings.Split(t.compact, ".")
+	parts := strings.Split(compact, ".")
 	if len(parts) != 3 || !looksLikeObject(parts[0]) {
 		return nil, nil
 	}
+	t := &signedToken{token: token}
 	var err error
 	if t.header, err = decodePart(parts[0]); err != nil {
 		return nil, fmt.Errorf("%w: its header is malformed", ErrToken)

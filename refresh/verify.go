@@ -100,17 +100,18 @@ func (v *Verifier) checkSignature(ctx context.Context, t *signedToken, id string
 }
 
 func (t *signedToken) signedBy(keys []publicKey) bool {
-	end := strings.LastIndexByte(t.compact, '.')
-	if strings.ContainsAny(t.compact[end:], "\r\n") { // which encoding/base64 skips
+	compact := t.token.Reveal()
+	end := strings.LastIndexByte(compact, '.')
+	if strings.ContainsAny(compact[end:], "\r\n") { // which encoding/base64 skips
 		return false
 	}
-	signature, err := base64.RawURLEncoding.Strict().DecodeString(t.compact[end+1:])
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(compact[end+1:])
 	if err != nil {
 		return false
 	}
 	method := jwt.GetSigningMethod(t.alg)
 	return slices.ContainsFunc(keys, func(k publicKey) bool {
-		return method.Verify(t.compact[:end], signature, k.key) == nil
+		return method.Verify(compact[:end], signature, k.key) == nil
 	})
 }
 

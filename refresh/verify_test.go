@@ -147,6 +147,7 @@ func TestVerifyHeaderAndClaims(t *testing.T) {
 		{"nbf a string", nil, m{"nbf": "0"}, refresh.ErrToken},
 		{"iat to come", nil, m{"iat": unix(2 * time.Minute)}, refresh.ErrToken},
 		{"iat to come, within leeway", nil, m{"iat": unix(30 * time.Second)}, nil},
+		{"sub a number", nil, m{"sub": 1}, refresh.ErrToken},
 		{"nbf and iat missing", nil, m{"nbf": nil, "iat": nil}, nil},
 	} {
 		_, err := v.Verify(t.Context(), keyring.NewSecret(key.sign(t, tt.header, kbClaims(i, tt.claims))))
@@ -273,9 +274,9 @@ func TestVerifyPicksKeys(t *testing.T) {
 	key, other := newSigner(t, "k", "RS256"), newSigner(t, "k", "RS256")
 	ec := newSigner(t, "k", "ES256")
 	type m = map[string]any
-	many := func(n int) (keys []map[string]any) {
+	many := func(n int, s signer) (keys []map[string]any) {
 		for range n {
-			keys = append(keys, other.jwk(nil))
+			keys = append(keys, s.jwk(nil))
 		}
 		return keys
 	}
@@ -296,10 +297,11 @@ func TestVerifyPicksKeys(t *testing.T) {
 		{"for wrapping", []map[string]any{key.jwk(m{"key_ops": []string{"wrapKey"}})}, nil, refresh.ErrToken},
 		{"of the same id, the second", []map[string]any{other.jwk(nil), key.jwk(nil)}, nil, nil},
 		{"of the same id, another type first", []map[string]any{ec.jwk(nil), key.jwk(nil)}, nil, nil},
-		{"of the same id, the tenth", append(many(9), key.jwk(nil)), nil, nil},
-		{"of the same id, the eleventh", append(many(10), key.jwk(nil)), nil, refresh.ErrToken},
+		{"of the same id, the tenth", append(many(9, other), key.jwk(nil)), nil, nil},
+		{"of the same id, after many of another type", append(many(20, ec), key.jwk(nil)), nil, nil},
+		{"of the same id, the eleventh", append(many(10, other), key.jwk(nil)), nil, refresh.ErrToken},
 		{"without a kid asked for, the second", []map[string]any{other.jwk(m{"kid": "o"}), key.jwk(nil)}, noID, nil},
-		{"without a kid asked for, the eleventh", append(many(10), key.jwk(nil)), noID, refresh.ErrToken},
+		{"without a kid asked for, the eleventh", append(many(10, other), key.jwk(nil)), noID, refresh.ErrToken},
 		{"without a kid", []map[string]any{key.jwk(noID)}, nil, refresh.ErrToken},
 		{"without a kid, none asked for", []map[string]any{key.jwk(noID)}, noID, nil},
 		{"among odd ones", []map[string]any{{}, {"kty": "oct", "k": "AAAA", "kid": "k"}, {"kty": "XY"}, key.jwk(m{"n": "!"}), key.jwk(nil)}, nil, nil},

@@ -15,26 +15,26 @@ var errShut = errors.New("the client takes no more messages")
 // outlet is the way to the client: whole messages, each in one write, from any goroutine.
 type outlet struct {
 	w    io.Writer
-	mu   sync.Mutex // held while w takes a message
-	line []byte     // an answer of ours, under mu
+	turn turn   // taken while w takes a message
+	line []byte // an answer of ours, under turn
 	shut atomic.Bool
 	fail sync.Once
 	gone chan struct{} // closed when w has failed: there is no client any more
 }
 
-func newOutlet(w io.Writer) *outlet { return &outlet{w: w, gone: make(chan struct{})} }
+func newOutlet(w io.Writer) *outlet { return &outlet{w: w, turn: newTurn(), gone: make(chan struct{})} }
 
 // send writes one message, newline included. After an error nothing more is written.
 func (o *outlet) send(line []byte) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.turn.take()
+	defer o.turn.pass()
 	return o.write(line)
 }
 
 // refuse answers the request id with an error of ours.
 func (o *outlet) refuse(id frame.ID, code int, text string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.turn.take()
+	defer o.turn.pass()
 	o.line = frame.AppendError(o.line[:0], id, code, speaker+text)
 	o.write(o.line) // an error means that nobody waits for the answer
 }
@@ -55,10 +55,10 @@ func (o *outlet) write(line []byte) error {
 // where w can do that, so that its goroutine ends.
 func (o *outlet) close(limit time.Duration) {
 	o.shut.Store(true)
-	if passes(&o.mu, limit) {
+	if o.turn.comes(limit) {
 		return
 	}
 	if w, ok := o.w.(interface{ SetWriteDeadline(time.Time) error }); ok && w.SetWriteDeadline(time.Now()) == nil {
-		passes(&o.mu, limit)
+		o.turn.comes(limit)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -197,18 +196,6 @@ func wait(limit time.Duration, done ...<-chan struct{}) bool {
 			return false
 		}
 	}
-	return true
-}
-
-// passes waits until nobody holds mu, at most for limit.
-func passes(mu *sync.Mutex, limit time.Duration) bool {
-	if !mu.TryLock() {
-		return wait(limit, start(func() {
-			mu.Lock()
-			defer mu.Unlock()
-		}))
-	}
-	mu.Unlock()
 	return true
 }
 

@@ -21,8 +21,8 @@ const (
 // notes. A client need not read it: the server then waits as it would without us, but the relay never does.
 type console struct {
 	w     io.Writer
-	mu    sync.Mutex // held while w takes something
-	open  bool       // the last byte was no newline, under mu
+	turn  turn // taken while w takes something
+	open  bool // the last byte was no newline, under turn
 	shut  atomic.Bool
 	lines chan []byte   // whole lines on their way to w
 	lost  atomic.Int64  // lines that found no room
@@ -33,7 +33,7 @@ type console struct {
 
 func newConsole(w io.Writer) *console {
 	c := &console{
-		w: w, lines: make(chan []byte, maxWaiting), notes: rate{left: noteBurst},
+		w: w, turn: newTurn(), lines: make(chan []byte, maxWaiting), notes: rate{left: noteBurst},
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go c.print() // joined by close
@@ -94,8 +94,8 @@ func (c *console) write(p []byte, whole bool) {
 	if len(p) == 0 {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.take()
+	defer c.turn.pass()
 	if c.shut.Load() {
 		return
 	}
@@ -111,7 +111,7 @@ func (c *console) close(limit time.Duration) {
 	close(c.stop)
 	wait(limit, c.done)
 	c.shut.Store(true)
-	passes(&c.mu, limit)
+	c.turn.comes(limit)
 }
 
 // rate is how many notes are still allowed. It is safe for concurrent use.

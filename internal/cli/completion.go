@@ -86,8 +86,11 @@ func (a *app) complete(words []string) []string {
 
 // candidates lists what may follow the finished words: a command, an option, or a name from the config.
 func (a *app) candidates(done []string, last string) []string {
+	if len(done) == 0 {
+		return a.commandWords(done)
+	}
 	c, rest, err := a.find(done)
-	if len(done) == 0 || err != nil {
+	if err != nil {
 		return a.commandWords(done)
 	}
 	if strings.HasPrefix(last, "-") {

@@ -182,8 +182,10 @@ func (s *scriptIssuer) secrets() []string {
 
 // badIssuers answer discovery as no issuer should.
 var badIssuers = map[string]http.HandlerFunc{
-	"500":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops", http.StatusInternalServerError) },
-	"html": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html><body>Log in to the hotel</body></html>") },
+	"500": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "oops", http.StatusInternalServerError) },
+	"html": func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<html><body>Log in to the hotel</body></html>")
+	},
 	"huge": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"issuer":"`+strings.Repeat("x", 10<<20)+`"}`)

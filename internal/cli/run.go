@@ -270,7 +270,7 @@ type accountTokens struct {
 func (t *accountTokens) Token(ctx context.Context) (keyring.Secret, error) {
 	token, err := t.ladder.Token(ctx)
 	if err != nil {
-		return token, &about{account: t.account, err: fmt.Errorf("account %s: %w", t.account, err)}
+		return token, &about{account: t.account, err: err}
 	}
 	return token, nil
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 //
 // Besides testscript's own commands there are: issuer (starts a local issuer for this script, $ISSUER), issuer-set (changes
 // its behaviour), issuer-saw (compares its counts), badissuer KIND, nosecrets (no token or code of the issuer is in any
-// file of the script, nor in what the last command printed), wait DURATION, expand FILE (fills $NAMES in).
+// file of the script, nor in what the last command printed), sleep DURATION, expand FILE (fills $NAMES in).
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			"issuer-saw": issuerSaw,
 			"badissuer":  startBadIssuer,
 			"nosecrets":  noSecrets,
-			"wait":       wait,
+			"sleep":      sleep,
 			"expand":     expand,
 		},
 	})
@@ -58,7 +58,7 @@ func setupScript(e *testscript.Env) error {
 	return nil
 }
 
-func wait(ts *testscript.TestScript, neg bool, args []string) {
+func sleep(ts *testscript.TestScript, neg bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	time.Sleep(d)

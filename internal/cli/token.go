@@ -58,7 +58,7 @@ func (a *app) exported(ctx context.Context, name string) (*keyring.Credential, e
 	ladder.Wait = scriptWait
 	cred, err := ladder.Credential(ctx)
 	if err != nil {
-		return nil, &about{account: name, err: fmt.Errorf("account %s: %w", name, err)}
+		return nil, &about{account: name, err: err}
 	}
 	return cred, nil
 }

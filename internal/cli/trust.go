@@ -7,7 +7,9 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
@@ -117,8 +119,8 @@ func (a *app) showTrust(then, now *keyring.Trust) {
 
 // printable shows a value on one line, whatever it holds; nothing is cut off, since what is agreed to must be seen whole.
 func printable(s string) string {
-	if q := fmt.Sprintf("%q", s); q != `"`+s+`"` {
-		return q
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(s) != s {
+		return strconv.QuoteToASCII(s)
 	}
 	return s
 }
@@ -147,7 +149,7 @@ func trustLines(t *keyring.Trust) []trustLine {
 func quoteAll(args []string) string {
 	quoted := make([]string, len(args))
 	for i, s := range args {
-		quoted[i] = fmt.Sprintf("%q", s)
+		quoted[i] = strconv.Quote(s) // marks where each argument ends
 	}
 	return strings.Join(quoted, " ")
 }

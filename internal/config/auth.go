@@ -84,7 +84,7 @@ func (r *reader) tokenEnv(n node) string {
 	}
 	switch {
 	case s == "":
-	case len(s) > maxName || strings.ContainsFunc(s, odd) || s[0] >= '0' && s[0] <= '9':
+	case !validName(s) || strings.ContainsFunc(s, odd) || s[0] >= '0' && s[0] <= '9':
 		r.refuse(n, "not the name of an environment variable: letters, digits and underscore, no digit first")
 	case ours(s):
 		r.refuse(n, "variables that begin with MCP_VALET_ are for mcp-valet and not passed to servers")

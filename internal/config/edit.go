@@ -89,7 +89,7 @@ func (d *document) check(keys []string) error {
 		}
 	}
 	if r.total > maxProblems && len(errs) == 0 {
-		return errors.New("editing the config: too much is wrong with it")
+		return &Error{Msg: "too much is wrong with this file to edit it"}
 	}
 	if len(errs) == 1 {
 		return errs[0]

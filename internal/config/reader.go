@@ -191,9 +191,9 @@ func kindOf(v hujson.Value) hujson.Kind { return v.Value.Kind() }
 
 func isControl(c rune) bool { return c < 0x20 || c >= 0x7f && c < 0xa0 }
 
-// suggest gives nearest while somebody will still read it: a large file of mistakes should not take minutes.
+// suggest gives nearest where that is quickly found and still read: a large file of mistakes should not take minutes.
 func (r *reader) suggest(word string, known []string) string {
-	if r.total >= maxProblems {
+	if r.total >= maxErrors || len(known) > 1000 {
 		return ""
 	}
 	return nearest(word, known)

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"strings"
+
+	"mcp-valet/keyring"
 )
 
 // scheme begins a value that stands for a secret in the keychain.
@@ -35,23 +37,9 @@ func mentionsReference(s string) bool {
 	return strings.HasPrefix(s, "keyring:") || strings.Contains(s, scheme)
 }
 
-// maxName bounds the name of an account, a server or a secret, in bytes.
-const maxName = 128
-
-// validName: names become file names, command arguments and parts of keychain items, so they are plain and never look
-// like an option or a folder.
+// validName: names become command arguments and file names, so they are plain and never look like an option or a folder.
 func validName(s string) bool {
-	if s == "" || len(s) > maxName || s[0] == '-' || s == "." || s == ".." {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		plain := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-'
-		if !plain {
-			return false
-		}
-	}
-	return true
+	return keyring.ValidName(s) && s[0] != '-' && s != "." && s != ".."
 }
 
 const nameRule = "a name has letters, digits, dot, dash and underscore, 128 at most, and does not begin with a dash"

@@ -87,9 +87,8 @@ func node(t *testing.T) string {
 
 // provider is a running identity provider.
 type provider struct {
-	issuer  string
-	process *os.Process
-	t       *testing.T
+	issuer string
+	t      *testing.T
 }
 
 // startProvider runs a provider until the test ends.
@@ -114,7 +113,7 @@ func startProvider(t *testing.T, env []string, command string, args ...string) *
 	if err != nil {
 		t.Fatalf("%s did not start: %v", command, err)
 	}
-	p := &provider{t: t, process: cmd.Process}
+	p := &provider{t: t}
 	var ready struct{ Issuer string }
 	if err := json.Unmarshal(line, &ready); err != nil {
 		t.Fatal(err)
@@ -129,14 +128,6 @@ func panva(t *testing.T, env ...string) *provider {
 }
 
 func zitadel(t *testing.T) *provider { return startProvider(t, nil, built.zitadel) }
-
-// signal sends the provider a signal.
-func (p *provider) signal(s os.Signal) {
-	p.t.Helper()
-	if err := p.process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
-}
 
 // stats are the events that oidc-provider counted.
 func (p *provider) stats() map[string]int {

@@ -79,7 +79,7 @@ func (s *scanner) answerID() ID {
 
 func (s *scanner) isVersion2(line []byte) bool {
 	v := s.header.values[theJSONRPC]
-	if v.kind != '"' || v.to-v.from > 6*len("2.0") {
+	if v.kind != '"' || v.to-v.from > int32(6*len("2.0")) {
 		return false
 	}
 	var room [8]byte
@@ -180,7 +180,7 @@ func (h *header) readString(line []byte, w wanted, most int, names *interned, ma
 	if v.kind != '"' {
 		return "", malformed
 	}
-	if v.to-v.from > 6*most {
+	if int(v.to-v.from) > 6*most {
 		return "", long
 	}
 	text, lone := v.text(line, names.room[:0])

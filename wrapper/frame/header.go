@@ -38,7 +38,7 @@ const (
 type found struct {
 	kind     byte // its first byte, which tells its type; 0 when absent, damaged when it is no JSON
 	escaped  bool
-	from, to int // a string's inside, or the whole of another value that is no object or array
+	from, to int32 // a string's inside, or the whole of another value that is no object or array
 }
 
 const damaged = '?'
@@ -70,7 +70,7 @@ func (h *header) begin(c byte) {
 func (s *scanner) endWanted(line []byte, p int) {
 	h := &s.header
 	v := &h.values[h.want]
-	v.from, v.to, v.escaped = s.from, p, s.escaped
+	v.from, v.to, v.escaped = int32(s.from), int32(p), s.escaped
 	if s.damaged {
 		v.kind = damaged
 	}
@@ -130,8 +130,7 @@ func (s *scanner) endKey(line []byte, p int) {
 	if s.escaped {
 		from, lone := len(s.keys.arena), false
 		s.keys.arena, lone = unquote(s.keys.arena, key)
-		key = s.keys.arena[from:]
-		ref = keyRef{inArena | uint32(from), uint32(len(key))}
+		key, ref = s.keys.made(from)
 		if lone && s.strict {
 			s.refuse(loneSurrogateKey)
 		}
@@ -221,8 +220,7 @@ func (s *scanner) paramsKey(line, key []byte, ref keyRef) {
 	if !folded(key) {
 		from := len(s.keys.arena)
 		s.keys.arena = appendFold(s.keys.arena, key)
-		fold = s.keys.arena[from:]
-		ref = keyRef{inArena | uint32(from), uint32(len(fold))}
+		fold, ref = s.keys.made(from)
 	}
 	known := paramsMembers
 	if h.place == inMeta {

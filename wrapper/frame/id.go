@@ -89,6 +89,9 @@ func (id *ID) check() refusal {
 	var room [64]byte
 	switch id.kind {
 	case numberID:
+		if id.isPlain() {
+			return 0
+		}
 		if _, ok := parseDecimal(id.appendRaw(room[:0])).safe(); !ok {
 			return badID
 		}
@@ -111,6 +114,16 @@ func (id *ID) check() refusal {
 		return badID
 	}
 	return 0
+}
+
+// isPlain reports whether the id is a number of digits alone and surely below 2^53, as nearly all are.
+func (id *ID) isPlain() bool {
+	for _, c := range id.short[:id.n] {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return 0 < id.n && id.n <= 15
 }
 
 // decimal is a JSON number in canonical form: ±0.digits × 10^point, without zeros at either end of digits.

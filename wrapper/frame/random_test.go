@@ -183,7 +183,9 @@ func (w *writer) value() {
 		})
 	case 7:
 		w.WriteByte('[')
+		w.space()
 		w.members(3, w.value)
+		w.space()
 		w.WriteByte(']')
 	case 8:
 		n := []int{1, 100, 508, 509, 510, 511, 600}[w.choose(7)]

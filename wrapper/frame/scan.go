@@ -1,9 +1,6 @@
 package frame
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 // state is what a scanner expects next. It is between tokens below inKey, inside one from there on.
 type state uint8
@@ -86,6 +83,11 @@ func (s *scanner) breakOff(why refusal) {
 func (s *scanner) scan(line []byte, p int) (int, bool) {
 	p, ok := s.resume(line, p)
 	for ok && p < len(line) {
+		if s.header.place == elsewhere && s.depth > 0 {
+			if p = s.quick(line, p); p == len(line) {
+				break
+			}
+		}
 		c := line[p]
 		if c <= ' ' {
 			if c == ' ' || c == '\t' || c == '\r' {
@@ -168,11 +170,6 @@ func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
 	}
 	if s.header.want != nothing {
 		s.header.begin(c)
-	} else if c == '"' && p+9 <= len(line) { // a short string, of which there are many
-		if n := wordEnd(line[p+1:], s.high); n < 8 && line[p+1+n] == '"' {
-			s.endValue(line, p+1+n)
-			return p + n + 2, true
-		}
 	}
 	s.from, s.escaped, s.damaged = p, false, false
 	switch c {
@@ -294,15 +291,6 @@ func (s *scanner) separator(line []byte, p int, c byte) (int, bool) {
 
 // key reads a key, behind its quote.
 func (s *scanner) key(line []byte, p int) (int, bool) {
-	if p+8 <= len(line) && s.header.place == elsewhere {
-		word := binary.LittleEndian.Uint64(line[p:])
-		if n := wordEnd(line[p:], s.high); n < 8 && line[p+n] == '"' {
-			if s.tracking && s.keys.add(line, shortPrint(word, n), keyRef{uint32(p), uint32(n)}) {
-				s.refuse(repeatedKey)
-			}
-			return s.afterKey(line, p+n+1), true
-		}
-	}
 	s.from, s.escaped, s.damaged = p, false, false
 	s.state = inKey
 	return s.restOfKey(line, p)
@@ -356,4 +344,4 @@ func (s *scanner) droppable(p int) int {
 }
 
 // rebase tells the scanner that the first n bytes of the line are gone. A token that began there begins before 0.
-func (s *scanner) rebase(n int) { s.from -= n }
+func (s *scanner) rebase(n int) { s.from = max(s.from-n, -mostMax) }

@@ -15,7 +15,7 @@ type keySlot struct {
 
 func (s *keySlot) used() bool { return s.ref.from != 0 }
 
-func newTable(slots int) keyTable { return keyTable{slots: make([]keySlot, slots)} }
+func newTable(slots int) *keyTable { return &keyTable{slots: make([]keySlot, slots)} }
 
 // home returns the slot a hash belongs in.
 func (t *keyTable) home(hash uint32) int { return int(uint64(hash) * uint64(len(t.slots)) >> 32) }

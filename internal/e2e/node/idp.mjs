@@ -1,15 +1,15 @@
 // A real identity provider (oidc-provider, OpenID certified) for the end-to-end tests: device flow, JWT access tokens
 // (RFC 9068, by way of resource indicators), rotating refresh tokens with reuse detection, revocation, key rotation.
 // It listens on 127.0.0.1 only and takes any name and password. Usage: node idp.mjs
-// Environment: AT_TTL, RT_TTL, DC_TTL (seconds), ALG, INTERVAL (seconds; 0: no interval in the answer, as the library has it).
-// It prints one line of JSON, {"issuer": URL}, when it is ready. POST /test/rotate signs with new keys from then on;
+// Environment: AT_TTL, RT_TTL, DC_TTL (seconds), ALG, INTERVAL (seconds; 0: none in the answer, as the library has it).
+// ISSUER is what it calls itself when something stands before it. It prints one line of JSON, {"issuer": URL}, when it is ready. POST /test/rotate signs with new keys from then on;
 // GET /test/stats counts events.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider, { errors } from 'oidc-provider';
 
 const seconds = (name, standard) => Number(process.env[name] ?? standard);
-const AT = seconds('AT_TTL', 60), RT = seconds('RT_TTL', 3600), DC = seconds('DC_TTL', 600), INTERVAL = seconds('INTERVAL', 0);
+const AT = seconds('AT_TTL', 60), RT = seconds('RT_TTL', 3600), DC = seconds('DC_TTL', 600), INTERVAL = seconds('INTERVAL', 1);
 const ALG = process.env.ALG ?? 'RS256';
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const stats = {};
@@ -29,9 +29,25 @@ const confidentialClient = {
   ...publicClient, client_id: 'valet-confidential', client_secret: 'not-a-real-secret-0123456789', token_endpoint_auth_method: 'client_secret_basic',
 };
 
-// The library's in-memory adapter is one for the whole process, so that a provider with new keys knows the old grants.
+// One store for all providers of this process (the library's own is one a provider), so that a provider with new keys
+// knows the old grants. The interface is the library's; nothing expires here but by the library's own checks.
+const store = new Map();
+class Adapter {
+  constructor(model) { this.model = model; }
+  key(id) { return `${this.model}:${id}`; }
+  async upsert(id, payload) { store.set(this.key(id), payload); }
+  async find(id) { return store.get(this.key(id)); }
+  async findBy(name, value) { return [...store].find(([k, p]) => k.startsWith(`${this.model}:`) && p[name] === value)?.[1]; }
+  async findByUid(uid) { return this.findBy('uid', uid); }
+  async findByUserCode(code) { return this.findBy('userCode', code); }
+  async consume(id) { store.get(this.key(id)).consumed = Math.floor(Date.now() / 1000); }
+  async destroy(id) { store.delete(this.key(id)); }
+  async revokeByGrantId(grantId) { for (const [k, p] of store) if (p.grantId === grantId) store.delete(k); }
+}
+
 function provider(issuer, keys) {
   const p = new Provider(issuer, {
+    adapter: Adapter,
     clients: [publicClient, confidentialClient],
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
@@ -86,7 +102,8 @@ const server = createServer((req, res) => {
 });
 let issuer;
 server.listen(0, '127.0.0.1', () => {
-  issuer = `http://127.0.0.1:${server.address().port}`;
+  const here = `http://127.0.0.1:${server.address().port}`;
+  issuer = process.env.ISSUER ?? here;
   handler = provider(issuer, keys);
-  console.log(JSON.stringify({ issuer }));
+  console.log(JSON.stringify({ issuer: here }));
 });

@@ -1,0 +1,170 @@
+package wrapper_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mcp-valet/wrapper"
+	"mcp-valet/wrapper/proc"
+)
+
+// endLimit is what the end of a session may take on a busy machine; TestEndTimes has the times to the millisecond.
+const endLimit = 10 * time.Second
+
+// ends waits for Run and tells of one that takes too long.
+func (c *conversation) ends(after time.Time) map[string]string {
+	c.t.Helper()
+	got := c.wait()
+	if took := time.Since(after); took > endLimit {
+		c.t.Errorf("the end took %v", took)
+	}
+	return got
+}
+
+// TestGrandchildren end with the server, though they heed nothing and hold its streams.
+func TestGrandchildren(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the job object of the server has a test of its own, in proc")
+	}
+	for _, tt := range []struct{ name, script, want string }{
+		{"server exits", "read ping\ngrandchild\nprint {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\nexit 3", "3\n"},
+		{"server is ended", "read ping\ngrandchild\nprint {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\nignore-term\nsleep 1m", "137\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := newConversation(t, tt.script, "")
+			c.run()
+			c.play(`{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+			c.await(1)
+			begin := time.Now()
+			if tt.want != "3\n" {
+				c.play("!close")
+			}
+			got := c.ends(begin)
+			if got["exit"] != tt.want || got["stdout"] != `{"jsonrpc":"2.0","id":1,"result":{}}`+"\n" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestJammed ends sessions whose pipes are full to the brim.
+func TestJammed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals on Windows")
+	}
+	t.Run("server never reads", func(t *testing.T) {
+		t.Parallel()
+		c := newConversation(t, "ignore-term\nprint {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\nsleep 1m", "")
+		c.run()
+		c.await(1)
+		go io.WriteString(c.in, strings.Repeat(call+"\n", 100_000)) // ends when the pipe is closed
+		time.Sleep(500 * time.Millisecond)                          // by then all pipes are full, or soon will be
+		begin := time.Now()
+		c.play("!stop")
+		if got := c.ends(begin); got["exit"] != "137\n" {
+			t.Errorf("exit %s", got["exit"])
+		}
+	})
+	t.Run("client never reads", func(t *testing.T) {
+		t.Parallel()
+		c := newConversation(t, "echo", "")
+		c.out.Close()
+		inRead, inWrite := pipe(t)
+		outRead, outWrite := pipe(t) // nobody reads outRead
+		_ = outRead
+		c.options.In, c.options.Out = inRead, outWrite
+		c.out = outRead
+		done := make(chan string)
+		go func() {
+			code, err := wrapper.Run(t.Context(), c.options)
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+			done <- strings.Repeat("x", code)
+		}()
+		go io.WriteString(inWrite, strings.Repeat(`{"jsonrpc":"2.0","method":"n"}`+"\n", 100_000))
+		time.Sleep(500 * time.Millisecond)
+		c.stop <- syscall.SIGTERM
+		select {
+		case code := <-done:
+			if len(code) != 143 {
+				t.Errorf("exit code %d, want 143", len(code))
+			}
+		case <-time.After(endLimit):
+			t.Error("Run has not returned")
+		}
+	})
+}
+
+func TestNotStarted(t *testing.T) {
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, []byte("no program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		s    wrapper.Server
+		want error
+		code int
+	}{
+		{"missing", wrapper.Server{Path: filepath.Join(t.TempDir(), "missing")}, proc.ErrNotFound, 127},
+		{"not in PATH", wrapper.Server{Path: "no-such-mcp-server"}, proc.ErrNotFound, 127},
+		{"no program", wrapper.Server{Path: plain}, proc.ErrNotExecutable, 126},
+		{"bad variable", wrapper.Server{Path: plain, Env: map[string]string{"A=B": ""}}, nil, 126},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out buffer
+			code, err := wrapper.Run(t.Context(), wrapper.Options{
+				Server: tt.s, In: strings.NewReader(""), Out: &out, Err: &out, Environ: []string{},
+			})
+			if code != tt.code || err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got %d, %v; want %d, %v", code, err, tt.code, tt.want)
+			}
+			if out.String() != "" {
+				t.Errorf("output: %s", out.String())
+			}
+		})
+	}
+}
+
+// TestRefuse covers what the conversations do not: Refuse itself, and its other ends.
+func TestRefuse(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(c *conversation)
+	}{
+		{"client ends", func(c *conversation) { c.play("!close") }},
+		{"client stops reading", func(c *conversation) { c.play("!leave"); c.play(call) }},
+		{"signal", func(c *conversation) { c.play("!stop") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newConversation(t, "", "")
+			c.options.Refusal = nil
+			go c.readOut()
+			end := make(chan error)
+			go func() { end <- wrapper.Refuse(t.Context(), c.options, errSignedOut) }()
+			c.play(call)
+			c.await(1)
+			if want := `{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"mcp-valet: account work is signed out"}}` + "\n"; c.lines[0] != want {
+				t.Errorf("got %s want %s", c.lines[0], want)
+			}
+			tt.end(c)
+			select {
+			case err := <-end:
+				if err != errSignedOut {
+					t.Errorf("Refuse returned %v", err)
+				}
+			case <-time.After(endLimit):
+				t.Error("Refuse has not returned")
+			}
+		})
+	}
+}

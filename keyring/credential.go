@@ -19,6 +19,7 @@ type Credential struct {
 	TokenEndpoint      string // the only place the refresh token is ever sent to
 	RevocationEndpoint string
 	ClientID           string
+	Route              string   // digest of the proxy and the certificate authorities that the issuer was reached with; "": the system's
 	Scopes             []string // as granted
 	Audience           string
 	Resource           string // RFC 8707
@@ -41,6 +42,7 @@ type credentialRecord struct {
 	TokenEndpoint      string     `json:"token_endpoint,omitempty"`
 	RevocationEndpoint string     `json:"revocation_endpoint,omitempty"`
 	ClientID           string     `json:"client_id,omitempty"`
+	Route              string     `json:"route,omitempty"`
 	Scopes             []string   `json:"scopes,omitempty"`
 	Audience           string     `json:"audience,omitempty"`
 	Resource           string     `json:"resource,omitempty"`
@@ -115,6 +117,7 @@ func encodeCredential(c *Credential) (Secret, error) {
 		TokenEndpoint:      c.TokenEndpoint,
 		RevocationEndpoint: c.RevocationEndpoint,
 		ClientID:           c.ClientID,
+		Route:              c.Route,
 		Scopes:             c.Scopes,
 		Audience:           c.Audience,
 		Resource:           c.Resource,
@@ -125,7 +128,7 @@ func encodeCredential(c *Credential) (Secret, error) {
 		ObtainedAt:         storedTime(c.ObtainedAt),
 		Expiry:             storedTime(c.Expiry),
 	}, append([]string{
-		c.Account, c.Issuer, c.TokenEndpoint, c.RevocationEndpoint, c.ClientID, c.Audience, c.Resource,
+		c.Account, c.Issuer, c.TokenEndpoint, c.RevocationEndpoint, c.ClientID, c.Route, c.Audience, c.Resource,
 		c.Subject, c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.TokenType,
 	}, c.Scopes...))
 }
@@ -144,6 +147,7 @@ func decodeCredential(v Secret, account string) (*Credential, error) {
 		TokenEndpoint:      r.TokenEndpoint,
 		RevocationEndpoint: r.RevocationEndpoint,
 		ClientID:           r.ClientID,
+		Route:              r.Route,
 		Scopes:             unlessEmpty(r.Scopes),
 		Audience:           r.Audience,
 		Resource:           r.Resource,

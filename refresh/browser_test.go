@@ -198,6 +198,21 @@ func TestBrowserIssuer(t *testing.T) {
 	}
 }
 
+// Without a document there is no name to compare "iss" with.
+func TestBrowserIssuerUnknown(t *testing.T) {
+	l := newLoopback(t, "")
+	a := l.account()
+	a.Endpoints = refresh.Endpoints{Authorization: l.URL + "/authorize", Token: l.URL + "/token"}
+	_, err := newClient(t, a, nil).SignIn(t.Context(), refresh.WayBrowser, refresh.Prompt{
+		Browser: func(_ context.Context, page string) {
+			l.visit(page, func(q url.Values) { q.Set("iss", l.URL+"/login/oauth") })
+		},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Everyone on the machine can send requests to the listener; none but the right
 // one changes anything, and the right one counts once.
 func TestBrowserStrangers(t *testing.T) {

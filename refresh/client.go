@@ -12,6 +12,7 @@ import (
 type Client struct {
 	account Account
 	issuer  *url.URL // account.Issuer, checked
+	route   string   // as routeOf: what http goes by
 	http    *http.Client
 
 	// One caller at a time discovers; the others wait, each with its own
@@ -30,13 +31,18 @@ func New(a Account) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(a.CAFile, a.Proxy)
+	pem, err := readCA(a.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("account %q: %w", a.Name, err)
+	}
+	transport, err := newTransport(a.CAFile, pem, a.Proxy)
 	if err != nil {
 		return nil, fmt.Errorf("account %q: %w", a.Name, err)
 	}
 	return &Client{
 		account:     a,
 		issuer:      issuer,
+		route:       routeOf(a.Proxy, pem),
 		http:        newHTTPClient(transport),
 		discovering: make(chan struct{}, 1),
 		browserWait: 5 * time.Minute,

@@ -210,7 +210,8 @@ func TestRecordedIssuer(t *testing.T) {
 
 // What was discovered once is not asked for again, by however many.
 func TestDiscoveryOnce(t *testing.T) {
-	network := forms(document(), []canned{codeReply}, []canned{tokenReply})
+	network := forms("", []canned{codeReply}, []canned{tokenReply})
+	network.replies[configPath] = []canned{{status: 200, body: document(), delay: time.Second}}
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, account(), network)
 		var wg sync.WaitGroup

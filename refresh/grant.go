@@ -20,7 +20,7 @@ const lookTime = 5 * time.Second
 // and the error wraps [ErrForeign]. Other errors wrap [ErrSignedOut] (there is no refresh token), are an *[OAuthError],
 // or are those of an issuer that gave no usable answer; [Classify] tells what they mean.
 func (c *Client) Refresh(ctx context.Context, old *keyring.Credential) (*keyring.Credential, error) {
-	if err := bound(c.account, old); err != nil {
+	if err := bound(c.account, c.route, old); err != nil {
 		return nil, err
 	}
 	if old.RefreshToken.IsZero() {

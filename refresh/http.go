@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -25,9 +24,9 @@ const (
 )
 
 // newTransport makes the connections to an issuer: TLS 1.2 or newer, the
-// system's roots plus those of caFile, and never a proxy for loopback.
-func newTransport(caFile, proxy string) (*http.Transport, error) {
-	roots, err := readRoots(caFile)
+// system's roots plus those in pem, and never a proxy for loopback.
+func newTransport(caFile string, pem []byte, proxy string) (*http.Transport, error) {
+	roots, err := rootsWith(caFile, pem)
 	if err != nil {
 		return nil, err
 	}
@@ -53,30 +52,32 @@ func newTransport(caFile, proxy string) (*http.Transport, error) {
 	}, nil
 }
 
-// readRoots returns nil, the system's roots, when no file is named.
-func readRoots(caFile string) (*x509.CertPool, error) {
+// readCA reads a CA file; no name is no file.
+func readCA(caFile string) ([]byte, error) {
 	if caFile == "" {
 		return nil, nil
 	}
-	f, err := os.Open(caFile)
+	pem, err := readBounded(caFile, maxBody)
 	if err != nil {
-		return nil, fmt.Errorf("reading CA file: %w", err)
+		return nil, fmt.Errorf("reading CA file %q: %w", caFile, err)
 	}
-	defer f.Close()
-	pem, err := io.ReadAll(io.LimitReader(f, maxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading CA file: %w", err)
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading CA file %q: no PEM certificate in it", caFile)
 	}
-	if len(pem) > maxBody {
-		return nil, fmt.Errorf("reading CA file %q: larger than 1 MiB", caFile)
+	return pem, nil
+}
+
+// rootsWith returns the system's roots with those in pem, which is what caFile
+// holds; nil, the system's alone, when there is no file.
+func rootsWith(caFile string, pem []byte) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("reading the system's certificates: %w", err)
 	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("reading CA file %q: no PEM certificate in it", caFile)
-	}
+	roots.AppendCertsFromPEM(pem) // readCA has seen that there are some
 	return roots, nil
 }
 

@@ -28,6 +28,7 @@ type scripted struct {
 	mu      sync.Mutex
 	replies map[string][]canned
 	seen    []seen
+	dropped int // how often its idle connections were dropped
 }
 
 // canned is one answer; err instead is a network that failed.
@@ -38,6 +39,7 @@ type canned struct {
 	header map[string]string
 	err    error
 	hang   bool // until the request is given up
+	delay  time.Duration
 }
 
 // seen is one request as it came.
@@ -49,10 +51,12 @@ type seen struct {
 	user, pass string
 	basic      bool
 	header     http.Header
+	dropped    int // connections dropped before
 }
 
 func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	next := s.take(r)
+	time.Sleep(next.delay)
 	if next.hang {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -79,10 +83,16 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
+func (s *scripted) CloseIdleConnections() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped++
+}
+
 func (s *scripted) take(r *http.Request) canned {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = append(s.seen, read(r))
+	s.seen = append(s.seen, s.read(r))
 	queue := s.replies[r.URL.Path]
 	if len(queue) == 0 {
 		return canned{status: 404, kind: "text/html", body: "<h1>not found</h1>"}
@@ -93,8 +103,8 @@ func (s *scripted) take(r *http.Request) canned {
 	return queue[0]
 }
 
-func read(r *http.Request) seen {
-	v := seen{at: time.Now(), method: r.Method, url: r.URL.String(), header: r.Header}
+func (s *scripted) read(r *http.Request) seen {
+	v := seen{at: time.Now(), method: r.Method, url: r.URL.String(), header: r.Header, dropped: s.dropped}
 	v.user, v.pass, v.basic = r.BasicAuth()
 	if r.Body != nil {
 		body, _ := io.ReadAll(r.Body) // it is a strings.Reader of ours

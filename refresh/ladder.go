@@ -91,7 +91,7 @@ func (l *Ladder) read(ctx context.Context) (*keyring.Credential, error) {
 	if err != nil {
 		return nil, signedOutIfNone(err)
 	}
-	return c, bound(l.Account, c)
+	return c, boundNow(l.Account, c)
 }
 
 func signedOutIfNone(err error) error {

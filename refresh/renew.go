@@ -91,7 +91,7 @@ func (r *renewal) superseded(ctx context.Context, c *keyring.Credential) bool {
 
 // attempt makes c good, or returns why it is not.
 func (r *renewal) attempt(ctx context.Context, c *keyring.Credential) error {
-	if err := bound(r.account, c); err != nil {
+	if err := boundNow(r.account, c); err != nil {
 		return err
 	}
 	if good(r.account, c, now()) {

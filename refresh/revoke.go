@@ -16,11 +16,11 @@ import (
 // *OAuthError; the tokens may then live until they expire.
 func (c *Client) Revoke(ctx context.Context, cred *keyring.Credential) error {
 	defer c.closeIdle()
-	switch {
-	case cred.RevocationEndpoint == "":
+	if cred.RevocationEndpoint == "" {
 		return fmt.Errorf("revoking at %s: %w", cred.Issuer, ErrNoRevocation)
-	case cred.ClientID != c.account.ClientID || !sameIssuer(c.account.Issuer, cred.Issuer):
-		return fmt.Errorf("revoking at %s: %w", cred.Issuer, ErrForeign)
+	}
+	if err := bound(c.account, c.route, cred); err != nil {
+		return fmt.Errorf("revoking at %s: %w", cred.Issuer, err)
 	}
 	err := errors.Join(
 		c.revoke(ctx, cred.RevocationEndpoint, cred.RefreshToken, "refresh_token"),

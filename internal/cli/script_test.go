@@ -32,16 +32,19 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setupScript,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"issuer":     startIssuer,
-			"issuer-set": setIssuer,
-			"issuer-saw": issuerSaw,
-			"badissuer":  startBadIssuer,
-			"nosecrets":  noSecrets,
-			"sleep":      sleep,
-			"expand":     expand,
-		},
+		Cmds:                scriptCommands,
 	})
+}
+
+// scriptCommands are the commands that scripts have besides testscript's own.
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"issuer":     startIssuer,
+	"issuer-set": setIssuer,
+	"issuer-saw": issuerSaw,
+	"badissuer":  startBadIssuer,
+	"nosecrets":  noSecrets,
+	"sleep":      sleep,
+	"expand":     expand,
 }
 
 // setupScript gives a script a home of its own, and no more of the environment than a client gives.

@@ -38,7 +38,7 @@ func OpenBrowser(ctx context.Context, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	return start(ctx, append(argv, address))
+	return start(ctx, append(argv, address), openingTime)
 }
 
 // checkURL refuses what could be more than an address to whatever program gets it: another scheme, a password,
@@ -77,7 +77,7 @@ func loopback(host string) bool {
 
 // start runs the opener. It gets none of our variables, one of which may be a key, and no terminal. The browser may be
 // its child, or itself: so it is never killed, and a signal to our process group does not reach it.
-func start(ctx context.Context, argv []string) error {
+func start(ctx context.Context, argv []string, wait time.Duration) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = foreignEnv(os.Environ())
 	cmd.SysProcAttr = apart()
@@ -86,7 +86,7 @@ func start(ctx context.Context, argv []string) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }() // ends with the opener, which is so never left a zombie
-	timer := time.NewTimer(openingTime)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case err := <-done:

@@ -29,7 +29,8 @@ func ShowCode(w io.Writer, userCode, uri, complete string, expires time.Time) {
 func showCode(w io.Writer, userCode, uri, complete string, expires, now time.Time, r size) {
 	uri, complete = shownURL(uri), shownURL(complete)
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nTo sign in, open in any browser:\n\n    %s\n\nand enter the code:  %s\n", cmp.Or(uri, complete), Sanitize(userCode, maxCode))
+	fmt.Fprintf(&b, "\nTo sign in, open in any browser:\n\n    %s\n\nand enter the code:  %s\n",
+		cmp.Or(uri, complete, "(the issuer named no address that a browser should open)"), Sanitize(userCode, maxCode))
 	if complete != "" && complete != uri {
 		fmt.Fprintf(&b, "\nOr open this, and check that it shows the same code:\n\n    %s\n", complete)
 	}

@@ -108,10 +108,7 @@ func (t *Terminal) ask(ctx context.Context, prompt string, echo bool) (string, e
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if _, err := io.WriteString(t.out, prompt); err != nil {
-		return "", fmt.Errorf("asking in the terminal: %w", err)
-	}
-	line, err := t.readLine(ctx, echo)
+	line, err := t.readLine(ctx, prompt, echo)
 	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
 		err = fmt.Errorf("asking in the terminal: %w", err)
 	}

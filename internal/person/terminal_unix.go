@@ -37,8 +37,9 @@ const (
 	pause = 50 * time.Millisecond  // without input, after which a paste is over
 )
 
-// readLine reads a line, shown while it is typed or not. It takes no more than that from the terminal.
-func (t *Terminal) readLine(ctx context.Context, echo bool) (line string, err error) {
+// readLine asks for a line and reads it, shown while it is typed or not. Of a line that is shown it takes no more than that
+// from the terminal.
+func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (line string, err error) {
 	fd := int(t.in.Fd())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGCONT)
@@ -58,6 +59,9 @@ func (t *Terminal) readLine(ctx context.Context, echo bool) (line string, err er
 				line, err = "", errTwoLines
 			}
 		}()
+	}
+	if _, err := io.WriteString(t.out, prompt); err != nil { // only now, so that nothing is typed too early and seen
+		return "", err
 	}
 	for {
 		err := waitForInput(ctx, fd, signals)

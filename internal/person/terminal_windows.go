@@ -36,9 +36,12 @@ type answer struct {
 	err  error
 }
 
-// readLine reads a line, shown while it is typed or not. A console read cannot be cancelled, so that it is ended by a
+// readLine asks for a line and reads it, shown while it is typed or not. A console read cannot be cancelled, so that it is ended by a
 // key press of our own.
-func (t *Terminal) readLine(ctx context.Context, echo bool) (string, error) {
+func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (string, error) {
+	if _, err := io.WriteString(t.out, prompt); err != nil {
+		return "", err
+	}
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)

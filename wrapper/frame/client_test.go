@@ -49,6 +49,11 @@ var fromClient = []difference{
 	{"byte order mark alone", "\xef\xbb\xbf\n", "-32700 unknown -: message begins with a byte order mark", ""},
 	{"white space at the end", withID("7") + " \t\r", passed, "nothing there"},
 
+	// Carriage returns: Python, Java, C# and Node end lines with one, and may read a message inside the message.
+	{"message between carriage returns", envelope(`"id":1,"method":"x","params":{"a":` + "\r" + bare + "\r}"), "-32600 request 1: message has a carriage return inside", ""},
+	{"carriage return after a comma", envelope("\r" + `"id":1,"method":"x"`), "-32600 request 1: message has a carriage return inside", ""},
+	{"carriage returns around", "\r \r" + bare + "\r \r\r\n", passed, "blank lines to others"},
+
 	// jsonrpc.
 	{"jsonrpc escaped", `{"jsonrpc":"2\u002e0","id":7,"method":"x"}` + "\n", "request 7 x", ""},
 	{"jsonrpc a number", `{"jsonrpc":2.0,"id":7,"method":"x"}` + "\n", `-32600 request 7: jsonrpc is not "2.0"`, ""},

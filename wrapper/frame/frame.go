@@ -21,8 +21,10 @@
 //	                              or integer to 2^53-1    6,146 bytes as written
 //	lone surrogates               refused in keys, id,    passed
 //	                              method, name, uri
+//	carriage returns              refused inside          passed
 //
-// Batches are refused both ways: MCP removed them in 2025-06-18, and a server has no batch to answer when no
+// A carriage return is white space to JSON but the end of a line to Python, Java, C# and Node, which could find a
+// whole message between two of them. Batches are refused both ways: MCP removed them in 2025-06-18, and a server has no batch to answer when no
 // client's batch reaches it. Blank lines are skipped.
 package frame
 

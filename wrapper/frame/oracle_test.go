@@ -187,6 +187,9 @@ func judge(line string) (frame.Message, bool) {
 	if !json.Valid([]byte(line)) || !utf8.ValidString(line) {
 		return none, false
 	}
+	if strings.Contains(strings.Trim(line, " \t\r"), "\r") {
+		return none, false // a line's end to many readers of lines
+	}
 	root, _ := parse(line)
 	if root.raw != "{" || root.nesting > 512 || !root.plainKeys() {
 		return none, false

@@ -19,6 +19,7 @@ const (
 	tooDeep
 	batch
 	notObject
+	insideReturn
 	repeatedKey
 	loneSurrogateKey
 	unknownMember
@@ -74,6 +75,7 @@ var refusals = [...]struct {
 	tooDeep:          {invalidRequest, "message is nested too deeply"},
 	batch:            {invalidRequest, "batches are not supported"},
 	notObject:        {invalidRequest, "message is not an object"},
+	insideReturn:     {invalidRequest, "message has a carriage return inside"},
 	repeatedKey:      {invalidRequest, "message has an object with a repeated key"},
 	loneSurrogateKey: {invalidRequest, "message has a key with a lone surrogate"},
 	unknownMember:    {invalidRequest, "message has an unknown member"},

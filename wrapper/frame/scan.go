@@ -31,8 +31,8 @@ const (
 // scanner follows the grammar of one line through the chunks it comes in (RFC 8259), and notes what the header
 // check needs. What is wrong inside a token does not end the scanning, so that an id further on is still found.
 //
-// Positions count from the beginning of the line. No byte is looked at twice, but for the few of an escape, a
-// literal or a UTF-8 sequence that a chunk cut in two.
+// Positions count from the beginning of the line. No byte is looked at twice but for a few: those of an escape, a
+// literal or a UTF-8 sequence that a chunk cut in two, and of a token that quick gave up on.
 type scanner struct {
 	strict bool   // from a client
 	high   uint64 // highBits when UTF-8 is to be checked, 0 when not
@@ -90,17 +90,20 @@ func (s *scanner) scan(line []byte, p int) (int, bool) {
 		}
 		c := line[p]
 		if c <= ' ' {
+			if c == '\n' {
+				return p + 1, s.endLine()
+			}
+			if c == '\r' && s.strict && s.depth > 0 {
+				s.refuse(insideReturn)
+			}
 			if c == ' ' || c == '\t' || c == '\r' {
 				p++
 				continue
 			}
-			if c == '\n' {
-				return p + 1, s.endLine()
-			}
 		}
 		switch s.state {
 		case atComma:
-			p, ok = s.separator(line, p, c)
+			p = s.separator(p, c)
 		case atValue, atFirstValue, atStart:
 			p, ok = s.value(line, p, c)
 		case atKey, atFirstKey:
@@ -270,23 +273,20 @@ func (s *scanner) objectAt(depth int) bool {
 	return s.objects[(depth-1)/64]>>((depth-1)%64)&1 != 0
 }
 
-// separator reads what stands behind a value inside an object or array, and a key that follows at once.
-func (s *scanner) separator(line []byte, p int, c byte) (int, bool) {
+// separator reads what stands behind a value inside an object or array.
+func (s *scanner) separator(p int, c byte) int {
 	switch {
 	case c == ',' && s.object:
 		s.state = atKey
-		if p+1 < len(line) && line[p+1] == '"' {
-			return s.key(line, p+2)
-		}
-		return p + 1, true
 	case c == ',':
 		s.state = atValue
-		return p + 1, true
 	case c == '}' && s.object, c == ']' && !s.object:
-		return s.close(p), true
+		return s.close(p)
+	default:
+		s.breakOff(badGrammar)
+		return p
 	}
-	s.breakOff(badGrammar)
-	return p, true
+	return p + 1
 }
 
 // key reads a key, behind its quote.
@@ -294,16 +294,6 @@ func (s *scanner) key(line []byte, p int) (int, bool) {
 	s.from, s.escaped, s.damaged = p, false, false
 	s.state = inKey
 	return s.restOfKey(line, p)
-}
-
-// afterKey goes behind the colon when it follows the key that ended before p at once, as it does nearly always.
-func (s *scanner) afterKey(line []byte, p int) int {
-	if p < len(line) && line[p] == ':' {
-		s.state = atValue
-		return p + 1
-	}
-	s.state = atColon
-	return p
 }
 
 // restOfKey reads a key to its end, and the closing quote.
@@ -315,7 +305,8 @@ func (s *scanner) restOfKey(line []byte, p int) (int, bool) {
 	if s.tracking || s.header.place == inEnvelope {
 		s.endKey(line, p)
 	}
-	return s.afterKey(line, p+1), true
+	s.state = atColon
+	return p + 1, true
 }
 
 // restOfString reads a string value to its end.

@@ -16,7 +16,7 @@ import (
 const (
 	keysFresh = 24 * time.Hour     // an issuer that withdraws a key is believed within this time
 	keysLast  = 7 * 24 * time.Hour // older keys are not used even while the issuer is unreachable
-	keysPause = time.Minute        // between two fetches, whatever they brought
+	keysPause = 10 * time.Second   // between two fetches, whatever they brought
 	keysTime  = 5 * time.Second    // for one fetch, the issuer's description included
 	// maxKeyFile bounds the file, in bytes: an answer of 1 MiB in JSON's longest way of writing it, and the times.
 	maxKeyFile = 6*maxBody + 4096

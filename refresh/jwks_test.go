@@ -80,7 +80,7 @@ func TestKeyRotation(t *testing.T) {
 		k.verify(t, k.key, 0, nil)
 		k.verify(t, next, 1, nil)
 		k.verify(t, next, 0, nil)
-		// Unknown ones cost no more than a fetch a minute, however many there are.
+		// Unknown ones cost no more than a fetch in a while, however many there are.
 		k.verify(t, unknown, 0, refresh.ErrToken)
 		time.Sleep(time.Minute)
 		k.verify(t, unknown, 1, refresh.ErrToken)

@@ -26,10 +26,10 @@ const (
 	exitNotFound    = 127
 )
 
-// childExit is the exit code of a server that ran: it is ours, and nothing is said about it.
-type childExit int
+// exitStatus is the exit code of a server that ran, or of an error that was told already: nothing more is said.
+type exitStatus int
 
-func (e childExit) Error() string { return fmt.Sprintf("the server ended with exit code %d", int(e)) }
+func (e exitStatus) Error() string { return fmt.Sprintf("ended with exit code %d", int(e)) }
 
 // usageError is a command line that makes no sense.
 type usageError struct{ msg, command string }
@@ -89,14 +89,14 @@ var table = []advice{
 
 // classify gives err's exit code and hint.
 func classify(err error) (code int, hint string) {
-	var child childExit
+	var status exitStatus
 	var usage *usageError
 	var no *refusal
 	var conf *config.Error
 	var missing *noSecret
 	switch {
-	case errors.As(err, &child):
-		return int(child), ""
+	case errors.As(err, &status):
+		return int(status), ""
 	case errors.As(err, &usage):
 		return exitUsage, strings.TrimSpace(program+" "+usage.command) + " --help explains"
 	case errors.As(err, &no):
@@ -137,8 +137,8 @@ func (a *app) report(err error) int {
 		return 0
 	}
 	code, hint := classify(err)
-	var child childExit
-	if errors.As(err, &child) {
+	var status exitStatus
+	if errors.As(err, &status) {
 		return code
 	}
 	for _, line := range strings.Split(err.Error(), "\n") {

@@ -55,20 +55,34 @@ func (a *app) run(ctx context.Context, fs *pflag.FlagSet, o *runOptions, args []
 	if err != nil && a.atTerminal() {
 		return err
 	}
+	if l == nil {
+		l = &launch{}
+	}
+	return a.serve(ctx, l, err)
+}
+
+// serve runs the server, or says to each request why there is none.
+func (a *app) serve(ctx context.Context, l *launch, reason error) error {
+	told := false // the wrapper has put the error on stderr already
 	options := wrapper.Options{
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Stop: stopSignals(),
-		Refusal: refusalText,
+		Refusal: func(err error) string { told = true; return refusalText(err) },
+		Server:  l.server, Tokens: l.tokens, MaxMessage: l.maxMessage,
 	}
-	if err != nil {
-		return wrapper.Refuse(ctx, options, err)
+	code, err := 0, reason
+	if reason == nil {
+		code, err = wrapper.Run(ctx, options)
+	} else {
+		err = wrapper.Refuse(ctx, options, reason)
 	}
-	options.Server, options.Tokens, options.MaxMessage = l.server, l.tokens, l.maxMessage
-	code, err := wrapper.Run(ctx, options)
 	switch {
+	case told:
+		code, _ = classify(err)
+		return exitStatus(code)
 	case err != nil:
 		return &about{account: l.account, server: l.server.Name, err: err}
 	case code != 0:
-		return childExit(code)
+		return exitStatus(code)
 	}
 	return nil
 }

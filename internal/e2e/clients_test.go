@@ -144,7 +144,7 @@ func TestInspector(t *testing.T) {
 		{"--method", "tools/call", "--tool-name", "echo", "--tool-arg", "message=hello"},
 	} {
 		direct := inspect(t, v, append([]string{node(t), everything(t)}, question...)...)
-		through := inspect(t, v, append([]string{built.valet, "run", "everything", "--config", v.config()}, question...)...)
+		through := inspect(t, v, append([]string{built.valet, "run", "everything"}, question...)...)
 		if direct != through || !strings.Contains(direct, "{") {
 			t.Errorf("%v through the launcher:\n%s\ndirectly:\n%s", question, through, direct)
 		}

@@ -161,17 +161,18 @@ type valet struct {
 	env []string
 }
 
-// newValet makes an installation with the sealed file store; keychain gives it a real keychain instead.
+// newValet makes an installation that has nothing but a home, as one that a desktop client starts.
 func newValet(t *testing.T) *valet {
 	t.Helper()
 	dir := t.TempDir()
 	return &valet{t: t, dir: dir, env: []string{
 		"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
-		"MCP_VALET_CONFIG=" + filepath.Join(dir, "config", "config.json"), "MCP_VALET_STATE_DIR=" + filepath.Join(dir, "state"),
 	}}
 }
 
-func (v *valet) config() string { return filepath.Join(v.dir, "config", "config.json") }
+func (v *valet) config() string { return filepath.Join(v.dir, ".config", "mcp-valet", "config.json") }
+
+func (v *valet) state() string { return filepath.Join(v.dir, ".local", "state", "mcp-valet") }
 
 func (v *valet) writeConfig(text string) {
 	v.t.Helper()

@@ -19,7 +19,7 @@ var (
 	formTag  = regexp.MustCompile(`(?is)<form[^>]*>.*?</form>`)
 	inputTag = regexp.MustCompile(`(?is)<(?:input|button)[^>]*>`)
 	attrPair = regexp.MustCompile(`(?is)\b([a-z_-]+)="([^"]*)"`)
-	allowed  = regexp.MustCompile(`"(\./confirm\?action=allowed)"`)
+	allowed  = regexp.MustCompile(`'(\./confirm\?action=allowed)'`)
 )
 
 // approve is a person in a browser: it opens the address, fills in each form it is shown and submits it, until none comes.

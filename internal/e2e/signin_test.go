@@ -162,11 +162,12 @@ func TestLogoutRevokes(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	for _, alg := range []string{"RS256", "ES256"} {
 		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
 			p := panva(t, "AT_TTL=2", "ALG="+alg)
 			v := signedIn(t, p, `, "export": true, "audience": "`+p.issuer+`/mcp"`)
 			v.must("token", "work")
 			p.rotate()
-			time.Sleep(2500 * time.Millisecond)
+			time.Sleep(10500 * time.Millisecond) // the token's life, and the least time between two looks at the issuer's keys
 			v.must("token", "work")
 		})
 	}
@@ -226,7 +227,7 @@ func (v *valet) checkStatus(want string) {
 func (v *valet) backup() map[string][]byte {
 	v.t.Helper()
 	files := map[string][]byte{}
-	paths, err := filepath.Glob(filepath.Join(v.dir, "state", "store", "*"))
+	paths, err := filepath.Glob(filepath.Join(v.state(), "store", "*"))
 	if err != nil || len(paths) == 0 {
 		v.t.Fatalf("the sealed store has no files: %v", err)
 	}
@@ -258,8 +259,8 @@ func (v *valet) mustHoldNoToken() {
 // mustHoldNone looks for a secret in every file of the installation.
 func (v *valet) mustHoldNone(secret string) {
 	v.t.Helper()
-	for _, sub := range []string{"config", "state"} {
-		filepath.WalkDir(filepath.Join(v.dir, sub), func(path string, d os.DirEntry, err error) error {
+	for _, dir := range []string{filepath.Dir(v.config()), v.state()} {
+		filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}

@@ -41,7 +41,7 @@ func (s *messages) mask(line []byte, keepID bool) []byte {
 	return s.line
 }
 
-// walk looks at each string and number of line.
+// walk looks at each string and number of line, which is known to be JSON: the frame reader has checked it.
 func (s *messages) walk(line []byte, keepID bool) {
 	depth := 0
 	for i := 0; i < len(line); {

@@ -65,8 +65,7 @@ func TestJammed(t *testing.T) {
 		c := newConversation(t, "ignore-term\nprint {\"jsonrpc\":\"2.0\",\"method\":\"n\"}\nsleep 1m", "")
 		c.run()
 		c.await(1)
-		go io.WriteString(c.in, strings.Repeat(call+"\n", 100_000)) // ends when the pipe is closed
-		time.Sleep(500 * time.Millisecond)                          // by then all pipes are full, or soon will be
+		fill(t, c.in, call)
 		begin := time.Now()
 		c.play("!stop")
 		if got := c.ends(begin); got["exit"] != "137\n" {
@@ -75,33 +74,37 @@ func TestJammed(t *testing.T) {
 	})
 	t.Run("client never reads", func(t *testing.T) {
 		t.Parallel()
-		c := newConversation(t, "echo", "")
-		c.out.Close()
-		inRead, inWrite := pipe(t)
-		outRead, outWrite := pipe(t) // nobody reads outRead
-		_ = outRead
-		c.options.In, c.options.Out = inRead, outWrite
-		c.out = outRead
-		done := make(chan string)
+		c := newConversation(t, "echo", "") // and without run nobody reads c.out
+		done := make(chan int)
 		go func() {
 			code, err := wrapper.Run(t.Context(), c.options)
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-			done <- strings.Repeat("x", code)
+			done <- code
 		}()
-		go io.WriteString(inWrite, strings.Repeat(`{"jsonrpc":"2.0","method":"n"}`+"\n", 100_000))
-		time.Sleep(500 * time.Millisecond)
+		fill(t, c.in, `{"jsonrpc":"2.0","method":"n"}`)
 		c.stop <- syscall.SIGTERM
 		select {
 		case code := <-done:
-			if len(code) != 143 {
-				t.Errorf("exit code %d, want 143", len(code))
+			if code != 143 {
+				t.Errorf("exit code %d, want 143", code)
 			}
 		case <-time.After(endLimit):
 			t.Error("Run has not returned")
 		}
 	})
+}
+
+// fill writes messages until no more go in.
+func fill(t *testing.T, w *os.File, line string) {
+	t.Helper()
+	if err := w.SetWriteDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, strings.Repeat(line+"\n", 100_000)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the pipes took everything: %v", err)
+	}
 }
 
 func TestNotStarted(t *testing.T) {

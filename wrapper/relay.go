@@ -51,8 +51,8 @@ func (in *inbound) each(handle func(frame.Message)) {
 			handle(m)
 			continue
 		}
-		var bad *frame.Violation
-		if !errors.As(err, &bad) {
+		bad, ok := errors.AsType[*frame.Violation](err)
+		if !ok {
 			return // the end, or a broken stream, which is no different
 		}
 		in.violation(bad)
@@ -165,15 +165,15 @@ func (r *relay) fromServer() {
 	masks, text := newMessages(r.masker), newText(r.masker)
 	for {
 		m, err := frames.Next()
-		var bad *frame.Violation
-		switch {
-		case err == nil:
+		if err == nil {
 			r.passBack(&m, masks)
-		case errors.As(err, &bad):
-			r.stray(bad, text)
-		default:
+			continue
+		}
+		bad, ok := errors.AsType[*frame.Violation](err)
+		if !ok {
 			return
 		}
+		r.stray(bad, text)
 	}
 }
 

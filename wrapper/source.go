@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// stallTime is how long a message may take on its way before we look whether the client is still there.
+	// stallTime is how long a message may take on its way, at least, before we look whether the client is still there.
 	stallTime = 250 * time.Millisecond
 	// aheadLimit bounds in bytes what is read from the client while nothing can be passed on.
 	aheadLimit = 1 << 20
@@ -20,18 +20,21 @@ type source struct {
 	ended func() // called when the end is noticed ahead of the reader
 
 	mu      sync.Mutex
-	idle    sync.Cond // signalled when ahead has finished reading
-	timer   *time.Timer
-	stuck   bool
-	reading bool   // ahead is inside r.Read
-	ahead   []byte // read ahead and not yet given to the reader
-	err     error  // what comes after ahead
+	idle    sync.Cond   // signalled when ahead has finished reading
+	timer   *time.Timer // runs for stallTime from a stall on; not for each, as that would cost more than most messages
+	armed   bool        // timer runs
+	stalls  int         // calls of stall so far
+	watched int         // the stall that timer was started for
+	stuck   bool        // between stall and resume
+	reading bool        // ahead is inside r.Read
+	ahead   []byte      // read ahead and not yet given to the reader
+	err     error       // what comes after ahead
 }
 
 func newSource(r io.Reader, ended func()) *source {
 	s := &source{r: r, ended: ended}
 	s.idle.L = &s.mu
-	s.timer = time.AfterFunc(time.Hour, s.readAhead)
+	s.timer = time.AfterFunc(time.Hour, s.look)
 	s.timer.Stop()
 	return s
 }
@@ -59,26 +62,43 @@ func (s *source) Read(p []byte) (int, error) {
 // stall says that the reader begins something that may take long.
 func (s *source) stall() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.stuck = true
-	s.mu.Unlock()
-	s.timer.Reset(stallTime)
+	s.stalls++
+	if !s.armed {
+		s.watch()
+	}
 }
 
 // resume says that the reader goes on.
 func (s *source) resume() {
-	s.timer.Stop()
-	s.mu.Lock()
-	s.stuck = false
-	s.mu.Unlock()
-}
-
-// readAhead runs when the reader has been stuck for a while, and until it goes on.
-func (s *source) readAhead() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reading {
-		return // still at it since the last time
+	s.stuck = false
+}
+
+// watch starts the timer for the latest stall; mu is held.
+func (s *source) watch() {
+	s.armed, s.watched = true, s.stalls
+	s.timer.Reset(stallTime)
+}
+
+// look runs when the timer does: is it still the stall that it was started for?
+func (s *source) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.armed = false
+	switch {
+	case !s.stuck:
+	case s.watched != s.stalls:
+		s.watch()
+	case !s.reading:
+		s.readAhead()
 	}
+}
+
+// readAhead reads until the reader goes on; mu is held, except for the reading itself.
+func (s *source) readAhead() {
 	room := make([]byte, 64<<10)
 	for s.stuck && s.err == nil && len(s.ahead) < aheadLimit {
 		s.reading = true

@@ -95,19 +95,24 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	if err != nil {
 		return exitFailure, h.refuse(ctx, o, err)
 	}
+	s, err := h.launch(o, token)
+	if err != nil {
+		return startCode(err), err
+	}
+	return h.relay(ctx, o, s, newMasker(o.secrets(token))), nil
+}
+
+// launch starts the server in its environment.
+func (h host) launch(o Options, token keyring.Secret) (server, error) {
 	base := o.Environ
 	if base == nil {
 		base = os.Environ()
 	}
 	env, err := environ(base, runtime.GOOS, o.Server, token)
 	if err != nil {
-		return exitNotStarted, err
+		return nil, err
 	}
-	s, err := h.start(o.Server, env)
-	if err != nil {
-		return startCode(err), err
-	}
-	return h.relay(ctx, o, s, newMasker(o.secrets(token))), nil
+	return h.start(o.Server, env)
 }
 
 // token gets the token, unless a signal comes first.
@@ -171,8 +176,8 @@ func (h host) relay(ctx context.Context, o Options, s server, m *masker) int {
 		stdout: start(r.fromServer),
 		stderr: start(r.fromStderr),
 	}
-	ended := r.attend(signals{ctx, o.Stop, h.parent}, st)
-	return r.finish(st, ended)
+	stopped := r.attend(signals{ctx, o.Stop, h.parent}, st)
+	return r.finish(st, stopped)
 }
 
 func startCode(err error) int {

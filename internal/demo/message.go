@@ -150,7 +150,7 @@ func (m message) modern() (bool, error) {
 }
 
 func resultLine(id json.RawMessage, result map[string]any) []byte {
-	return line(map[string]any{"jsonrpc": "2.0", "id": id, "result": result})
+	return encodeLine(map[string]any{"jsonrpc": "2.0", "id": id, "result": result})
 }
 
 // errorLine answers with null where no id could be read (JSON-RPC 2.0 section 5).
@@ -162,12 +162,12 @@ func errorLine(id json.RawMessage, err error) []byte {
 	if id == nil {
 		id = json.RawMessage("null")
 	}
-	return line(map[string]any{"jsonrpc": "2.0", "id": id, "error": wire})
+	return encodeLine(map[string]any{"jsonrpc": "2.0", "id": id, "error": wire})
 }
 
-// line encodes a message, newline included. What goes in was made by this package
+// encodeLine encodes a message, newline included. What goes in was made by this package
 // or is JSON that was read before, so that it cannot fail.
-func line(v any) []byte {
+func encodeLine(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,17 +64,17 @@ func Serve(ctx context.Context, in io.Reader, out, errw io.Writer, getenv func(s
 func (s *incidentServer) serve(ctx context.Context, in *bufio.Reader, out io.Writer) error {
 	for {
 		line, err := readLine(in)
+		var answer []byte
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == io.EOF:
+		case ctx.Err() != nil || err == io.EOF:
 			return nil
 		case err == errTooLong:
-			line, err = nil, nil // its id is lost: answered without one
+			answer = errorLine(nil, &wireError{Code: codeInvalidRequest, Message: "the message is too long"})
 		case err != nil:
 			return fmt.Errorf("incident server: reading: %w", err)
+		default:
+			answer = s.handle(ctx, line)
 		}
-		answer := s.handle(ctx, line)
 		if answer == nil {
 			continue
 		}
@@ -85,8 +86,8 @@ func (s *incidentServer) serve(ctx context.Context, in *bufio.Reader, out io.Wri
 
 // handle answers one line; nil is no answer.
 func (s *incidentServer) handle(ctx context.Context, line []byte) []byte {
-	if line == nil {
-		return errorLine(nil, &wireError{Code: codeInvalidRequest, Message: "the message is too long"})
+	if len(bytes.TrimSpace(line)) == 0 {
+		return nil
 	}
 	m, err := parseMessage(line)
 	if err != nil {

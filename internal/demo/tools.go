@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -100,7 +100,7 @@ func refusalText(err error) string {
 
 // toolResult carries structured content and, for older clients, the same as text.
 func toolResult(v any) map[string]any {
-	text := strings.TrimSuffix(string(line(v)), "\n")
+	text := strings.TrimSuffix(string(encodeLine(v)), "\n")
 	return map[string]any{"content": textContent(text), "structuredContent": v, "isError": false}
 }
 
@@ -115,20 +115,11 @@ func textContent(text string) []any {
 // only refuses arguments other than the named ones.
 func (a arguments) only(names ...string) error {
 	for key := range a {
-		if !contains(names, key) {
+		if !slices.Contains(names, key) {
 			return errors.New("there is an argument that this tool does not have")
 		}
 	}
 	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (a arguments) text(name string) (s string, err error) {
@@ -158,10 +149,10 @@ func (s *incidentServer) createIncident(who *issuer.AccessClaims, args arguments
 	switch n := utf8.RuneCountInString(title); {
 	case n == 0 || n > maxTitle || strings.ContainsFunc(title, unicode.IsControl):
 		return nil, fmt.Errorf("title must be one line of 1 to %d characters", maxTitle)
-	case !contains(severities, severity):
+	case !slices.Contains(severities, severity):
 		return nil, errors.New("severity must be one of " + strings.Join(severities, ", "))
 	}
-	return logged(s.log)(s.book.add(incident{
+	return s.fromBook(s.book.add(incident{
 		Title: title, Severity: severity, CreatedBy: who.Subject, CreatedAt: time.Now().UTC().Truncate(time.Second),
 	}))
 }
@@ -174,18 +165,17 @@ func (s *incidentServer) listIncidents(_ *issuer.AccessClaims, args arguments) (
 	if all == nil {
 		all = []incident{} // an empty list, not null
 	}
-	return logged(s.log)(map[string]any{"incidents": all}, err)
+	return s.fromBook(map[string]any{"incidents": all}, err)
 }
 
-// logged writes what the disk says to the log and keeps it, paths and all, from the model.
-func logged(w io.Writer) func(any, error) (any, error) {
-	return func(v any, err error) (any, error) {
-		if err == nil || errors.Is(err, errBookFull) {
-			return v, err
-		}
-		fmt.Fprintf(w, "incidents: %v\n", err)
-		return nil, errors.New("the incidents cannot be read or written")
+// fromBook passes on what the book says, but for a failure of the disk: that goes to
+// the log, for its paths are none of the model's business.
+func (s *incidentServer) fromBook(v any, err error) (any, error) {
+	if err == nil || errors.Is(err, errBookFull) {
+		return v, err
 	}
+	fmt.Fprintf(s.log, "incidents: %v\n", err)
+	return nil, errors.New("the incidents cannot be read or written")
 }
 
 // identity is what whoami tells.

@@ -44,11 +44,10 @@ func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (line
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGCONT)
 	defer signal.Stop(signals)
-	typed := typing{cooked: echo, limit: limit(echo)}
 	if !echo {
-		old, err := term.GetState(fd)
-		if err != nil {
-			return "", err
+		old, stateErr := term.GetState(fd)
+		if stateErr != nil {
+			return "", stateErr
 		}
 		defer term.Restore(fd, old)
 		if err := silence(fd); err != nil {
@@ -63,6 +62,12 @@ func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (line
 	if _, err := io.WriteString(t.out, prompt); err != nil { // only now, so that nothing is typed too early and seen
 		return "", err
 	}
+	return readTyped(ctx, fd, echo, signals)
+}
+
+// readTyped reads up to the end of the line.
+func readTyped(ctx context.Context, fd int, echo bool, signals <-chan os.Signal) (string, error) {
+	typed := typing{cooked: echo, limit: limit(echo)}
 	for {
 		err := waitForInput(ctx, fd, signals)
 		if errors.Is(err, errResumed) {

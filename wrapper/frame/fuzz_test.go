@@ -26,7 +26,8 @@ func seeds(f *testing.F, add func(in string)) {
 // fuzzed are lines that fuzzing found worth keeping.
 var fuzzed = []difference{}
 
-// pieces cuts s at the places that cuts, a random number, says.
+// pieces cuts s into small pieces at the places that cuts, a random number, says. None is long enough for the
+// scanner's quick way.
 func pieces(s string, cuts uint64) *chunks {
 	var all []string
 	for s != "" {
@@ -55,6 +56,30 @@ func FuzzReader(f *testing.F) {
 			cut := checkLines(t, frame.NewReader(pieces(string(in), cuts), d, max), string(in), d, max)
 			if whole != cut {
 				t.Errorf("whole:\n%s\ncut:\n%s", whole, cut)
+			}
+		}
+	})
+}
+
+// FuzzGrammar compares both directions with encoding/json on a value inside a message.
+func FuzzGrammar(f *testing.F) {
+	for _, value := range []string{
+		`[1,-0,1.5e+3,"a\u00e9\n",true,false,null,{},[],{"a":{"b":[]}}]`, ` [ 1 , 2 ] `, `{"a" : 1 ,"b":-}`, "[1,\"\xff\"]",
+		`0.`, `01`, `-`, `1e`, `1e+`, `.5`, `+1`, `tru`, `nulll`, `"\ud800"`, `"\u12"`, "\"\t\"", `[,]`, `[1,]`, `{,}`, `{"a"}`, `{"a":}`, `{1:2}`, `}`, `]`,
+		`{"a long key, longer than a word":"a long string, longer than three words and a bit more than that","k":[12345678901234567890,0.12345678901234567890]}`,
+	} {
+		f.Add([]byte(value), uint64(len(value)))
+	}
+	f.Fuzz(func(t *testing.T, value []byte, cuts uint64) {
+		line := envelope(`"id":1,"result":` + strings.ReplaceAll(string(value), "\n", ""))
+		valid := json.Valid([]byte(line))
+		for _, d := range []frame.Direction{frame.ClientToServer, frame.ServerToClient} {
+			for _, source := range []io.Reader{strings.NewReader(line), pieces(line, cuts)} {
+				m, err := frame.NewReader(source, d, 0).Next()
+				checkGrammar(t, line, err, d)
+				if d == frame.ServerToClient && err != nil && valid && json.Valid(value) {
+					t.Fatalf("%q: %s", line, outcome(m, err))
+				}
 			}
 		}
 	})

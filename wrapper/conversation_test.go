@@ -63,9 +63,16 @@ func runConversation(t *testing.T, file string) {
 		return new([]byte)
 	}
 	c := newConversation(t, string(*section("server")), string(*section("options")))
-	c.run()
+	started := false // what is sent before the first step lies in the pipe when Run begins
 	for line := range strings.Lines(string(*section("client"))) {
+		if !started && strings.HasPrefix(line, "!") {
+			started = true
+			c.run()
+		}
 		c.play(strings.TrimSuffix(line, "\n"))
+	}
+	if !started {
+		c.run()
 	}
 	for name, got := range c.wait() {
 		want := section(name)

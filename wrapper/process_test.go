@@ -1,9 +1,11 @@
 package wrapper_test
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -94,6 +96,49 @@ func TestJammed(t *testing.T) {
 			t.Error("Run has not returned")
 		}
 	})
+}
+
+// TestStandardStreams runs a program whose standard streams are a client's pipes: the client stops reading, or the
+// server exits while nothing comes on stdin, whose Read cannot be interrupted.
+func TestStandardStreams(t *testing.T) {
+	for _, tt := range []struct {
+		name, script string
+		leave        bool
+		code         int
+	}{
+		{"client stops reading", "answer-all\nexit 6", true, 6},
+		{"server exits", "answer 2\nexit 7", false, 7},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			inRead, inWrite := pipe(t)
+			outRead, outWrite := pipe(t)
+			cmd := exec.CommandContext(t.Context(), self)
+			cmd.Env = append(os.Environ(), relayEnv+"="+tt.script, "GORACE=atexit_sleep_ms=0")
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = inRead, outWrite, os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			timer := time.AfterFunc(endLimit, func() { cmd.Process.Kill() })
+			defer timer.Stop()
+			io.WriteString(inWrite, call+"\n")
+			if _, err := bufio.NewReader(outRead).ReadString('\n'); err != nil {
+				t.Errorf("reading the first answer: %v", err)
+			}
+			outWrite.Close()
+			if tt.leave {
+				outRead.Close()
+			}
+			io.WriteString(inWrite, call+"\n")
+			cmd.Wait() // an exit code is an error to it
+			if code := cmd.ProcessState.ExitCode(); code != tt.code {
+				t.Errorf("exit code %d (%v), want %d", code, cmd.ProcessState, tt.code)
+			}
+		})
+	}
 }
 
 // fill writes messages until no more go in.

@@ -2,6 +2,7 @@ package wrapper_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,17 +14,41 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mcp-valet/wrapper"
 )
 
-// scriptEnv makes the test binary a server that does what the script in this variable says.
-const scriptEnv = "WRAPPER_TEST_SERVER"
+const (
+	// scriptEnv makes the test binary a server that does what the script in this variable says.
+	scriptEnv = "WRAPPER_TEST_SERVER"
+	// relayEnv makes it a program that is nothing but Run, with a server that does what the script says.
+	relayEnv = "WRAPPER_TEST_RELAY"
+)
 
 func TestMain(m *testing.M) {
 	if script, ok := os.LookupEnv(scriptEnv); ok {
 		runScript(script)
 		os.Exit(0)
 	}
+	if script, ok := os.LookupEnv(relayEnv); ok {
+		os.Exit(runRelay(script))
+	}
 	os.Exit(m.Run())
+}
+
+func runRelay(script string) int {
+	self, err := os.Executable()
+	if err != nil {
+		die("%v", err)
+	}
+	code, err := wrapper.Run(context.Background(), wrapper.Options{
+		Server: wrapper.Server{Path: self, Env: map[string]string{scriptEnv: script}},
+		In:     os.Stdin, Out: os.Stdout, Err: os.Stderr,
+	})
+	if err != nil {
+		die("%v", err)
+	}
+	return code
 }
 
 // runScript is a server: one step a line, see the switch. ${NAME} stands for a variable of its environment.

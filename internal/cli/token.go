@@ -18,14 +18,7 @@ var tokenCommand = command{
 	long:    exportLong,
 	example: `curl -H "Authorization: Bearer $(mcp-valet token work)" https://api.example.com/`,
 	flags: func(a *app, _ *pflag.FlagSet) action {
-		return func(ctx context.Context, args []string) error {
-			cred, err := a.exported(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(a.stdout, cred.AccessToken.Reveal())
-			return err
-		}
+		return func(ctx context.Context, args []string) error { return a.token(ctx, args[0]) }
 	},
 }
 
@@ -41,6 +34,15 @@ var credentialCommand = command{
 
 const exportLong = `It is refused unless the account says "export": true in the config. Stdout holds the answer alone, everything else
 goes to stderr. Exit codes: 4 sign-in needed, 5 not exported, 6 issuer unreachable, 7 keychain.`
+
+func (a *app) token(ctx context.Context, name string) error {
+	cred, err := a.exported(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, cred.AccessToken.Reveal())
+	return err
+}
 
 // exported is a good credential of an account whose tokens may leave this program.
 func (a *app) exported(ctx context.Context, name string) (*keyring.Credential, error) {

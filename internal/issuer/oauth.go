@@ -247,7 +247,7 @@ func verified(challenge, verifier string) error {
 		return nil
 	}
 	sum := sha256.Sum256([]byte(verifier))
-	if challenge == "" || subtle.ConstantTimeCompare([]byte(encode(sum[:])), []byte(challenge)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(encode(sum[:])), []byte(challenge)) != 1 {
 		return refusal("invalid_grant", "code_verifier does not match")
 	}
 	return nil

@@ -99,6 +99,10 @@ func TestForgedApprovals(t *testing.T) {
 		"token of other": func(r *rig, f browserForm, _ *http.Request) *http.Request {
 			return set(f, "token", other(r).fields.Get("token"))
 		},
+		"token of another code, same browser": func(r *rig, f browserForm, _ *http.Request) *http.Request {
+			w := r.get("/device?user_code="+r.device().UserCode, f.cookie)
+			return set(f, "token", hiddenRE.FindAllStringSubmatch(w.Body.String(), -1)[1][2])
+		},
 		"another path": func(r *rig, f browserForm, _ *http.Request) *http.Request {
 			f.path = "/authorize"
 			return f.request("approve")

@@ -207,7 +207,10 @@ func (v *Verifier) fetch(ctx context.Context, url string, into any) error {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode != http.StatusOK || kind != "application/json" {
 		return fmt.Errorf("%s: no JSON, status %d", url, resp.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err == nil && len(body) > maxDocument {
+		err = errors.New("more than a document should be")
+	}
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", url, err)
 	}

@@ -183,6 +183,7 @@ func TestForgedTokens(t *testing.T) {
 		"changed payload":    repay(a.Access, `{"iss":"`+ownURL+`","sub":"root","aud":"`+audience+`","exp":9999999999,"iat":1}`),
 		"signature cut":      a.Access[:len(a.Access)-2],
 		"signature spelling": a.Access + "=",
+		"spare bits":         respell(a.Access),
 		"four parts":         a.Access + ".x",
 	} {
 		v, _ := r.verifier(audience)
@@ -206,15 +207,16 @@ func TestKeysUnavailable(t *testing.T) {
 			w.Write([]byte(paths[req.URL.Path]))
 		})
 	}
+	keys, metadata := r.get("/jwks").Body.String(), r.get("/.well-known/openid-configuration").Body.String()
 	for name, tr := range map[string]*transport{
 		"no network":      {fail: errors.New("no route")},
 		"500":             {Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })},
 		"HTML":            {Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) })},
 		"redirect":        {Handler: http.RedirectHandler("https://evil.example", http.StatusFound)},
 		"another issuer":  {Handler: serve(map[string]string{"/.well-known/openid-configuration": `{"issuer":"https://evil.example","jwks_uri":"` + ownURL + `/jwks"}`})},
-		"keys elsewhere":  {Handler: serve(map[string]string{"/.well-known/openid-configuration": `{"issuer":"` + ownURL + `","jwks_uri":"` + ownURL + `.evil.example/jwks"}`})},
-		"keys no JSON":    {Handler: serve(map[string]string{"/.well-known/openid-configuration": `{"issuer":"` + ownURL + `","jwks_uri":"` + ownURL + `/jwks"}`})},
-		"endless":         {Handler: serve(map[string]string{"/.well-known/openid-configuration": `{"issuer":"` + strings.Repeat("x", 2<<20)})},
+		"keys elsewhere":  {Handler: serve(map[string]string{"/.well-known/openid-configuration": `{"issuer":"` + ownURL + `","jwks_uri":"` + ownURL + `0/jwks"}`, "/jwks": keys})},
+		"keys no JSON":    {Handler: serve(map[string]string{"/.well-known/openid-configuration": metadata})},
+		"too long":        {Handler: serve(map[string]string{"/.well-known/openid-configuration": metadata + strings.Repeat(" ", 2<<20), "/jwks": keys})},
 		"empty discovery": {Handler: serve(nil)},
 	} {
 		v, _ := r.verifier(audience)
@@ -269,6 +271,13 @@ func reheader(token string, header map[string]any) string {
 func repay(token, payload string) string {
 	p := parts(token)
 	return p[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + p[2]
+}
+
+// respell sets a bit of the last letter that the 64 bytes of the signature do not use.
+func respell(token string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(token) - 1
+	return token[:last] + string(letters[strings.IndexByte(letters, token[last])|1])
 }
 
 func resign(t *testing.T, token string, key *ecdsa.PrivateKey) string {

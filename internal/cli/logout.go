@@ -15,7 +15,8 @@ var logoutCommand = command{
 	name: "logout", args: "ACCOUNT", min: 1, max: 1,
 	short: "revoke an account's tokens at the issuer and remove them from the keychain",
 	long: `The tokens leave the keychain in any case. When the issuer could not be reached to revoke them, the command says so
-and ends with exit code 6. The account stays in the config; mcp-valet login ACCOUNT signs in again.`,
+and ends with exit code 6. What you agreed to for the account's servers is forgotten with them. The account stays in
+the config; mcp-valet login ACCOUNT signs in again.`,
 	example: "mcp-valet logout work",
 	flags: func(a *app, _ *pflag.FlagSet) action {
 		return func(ctx context.Context, args []string) error {
@@ -52,7 +53,20 @@ func (a *app) logout(ctx context.Context, name string) error {
 	if err := s.store.Delete(ctx, keyring.AccountKey(name)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
 		return err
 	}
+	if err := forgetTrust(ctx, s, name); err != nil {
+		return err
+	}
 	return a.sayLoggedOut(name, revoked)
+}
+
+// forgetTrust removes what was agreed to for the account's servers: the next login lists them again.
+func forgetTrust(ctx context.Context, s *session, account string) error {
+	for _, server := range serversOf(s.cfg, account) {
+		if err := s.store.Delete(ctx, keyring.TrustKey(server)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // revoke asks the issuer to end the tokens, at the address recorded when they were got.

@@ -42,9 +42,9 @@ type session struct {
 	nextID int
 }
 
-// connect starts `mcp-valet run incidents`.
+// connect starts the server as a client does.
 func (s *stage) connect() (*session, error) {
-	cmd := exec.Command(s.exe, "run", server)
+	cmd := exec.Command(s.exe, "run", s.server)
 	cmd.Env, cmd.Stderr = s.environ(), os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -24,8 +24,6 @@ type Options struct {
 }
 
 const (
-	account   = "demo"
-	server    = "incidents"
 	clientID  = "mcp-valet"
 	audience  = "https://incidents.example/mcp"
 	subject   = "ada"
@@ -36,6 +34,8 @@ const (
 // stage is what the steps of the demo share.
 type stage struct {
 	options Options
+	account string // its name, and the server's
+	server  string
 	out     io.Writer
 	exe     string // this program
 	folder  string
@@ -65,7 +65,11 @@ var steps = []step{
 
 // Run plays the demo. Its error says which step did not happen as it should.
 func Run(ctx context.Context, o Options) (err error) {
-	s := &stage{options: o, out: o.Out}
+	s := &stage{options: o, account: "demo", server: "incidents", out: o.Out}
+	if o.Keychain { // which may hold a person's own account of that name
+		suffix := fmt.Sprintf("-%d", time.Now().Unix())
+		s.account, s.server = s.account+suffix, s.server+suffix
+	}
 	if err := s.open(ctx); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -134,14 +138,14 @@ const configTemplate = `{
   // The demo's server. Its token is not here: it comes from the store at start.
   "store": { "kind": %q },
   "accounts": {
-    "demo": { "issuer": %q, "clientId": "mcp-valet", "scopes": ["openid", "offline_access", "incidents"] }
+    %q: { "issuer": %q, "clientId": "mcp-valet", "scopes": ["openid", "offline_access", "incidents"] }
   },
   "mcpServers": {
-    "incidents": {
+    %q: {
       "command": %q,
       "args": ["demo-server"],
       "env": { "INCIDENTS_ISSUER": %q, "INCIDENTS_AUDIENCE": %q, "INCIDENTS_FILE": %q },
-      "auth": { "account": "demo", "tokenEnv": "MCP_AUTH_TOKEN" }
+      "auth": { "account": %q, "tokenEnv": "MCP_AUTH_TOKEN" }
     }
   }
 }
@@ -158,7 +162,7 @@ func (s *stage) writeConfig() error {
 	if err := os.MkdirAll(filepath.Dir(s.configFile()), 0o700); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(configTemplate, s.storeKind(), s.url, s.exe, s.url, audience, filepath.Join(s.folder, "incidents.json"))
+	text := fmt.Sprintf(configTemplate, s.storeKind(), s.account, s.url, s.server, s.exe, s.url, audience, filepath.Join(s.folder, "incidents.json"), s.account)
 	return os.WriteFile(s.configFile(), []byte(text), 0o600)
 }
 

@@ -17,7 +17,7 @@ var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRST
 
 // login runs `mcp-valet login demo` and approves its code, unless a person does that.
 func (s *stage) login(ctx context.Context) error {
-	args := []string{"login", account}
+	args := []string{"login", s.account}
 	if !s.options.Interactive {
 		args = append(args, "--no-open")
 	}
@@ -68,7 +68,7 @@ func (w *codeWatcher) Write(p []byte) (int, error) {
 
 // launch starts the server as a client does.
 func (s *stage) launch(ctx context.Context) error {
-	s.say(`config of the client: { "command": "mcp-valet", "args": ["run", %q] }  (no secret in it)`, server)
+	s.say(`config of the client: { "command": "mcp-valet", "args": ["run", %q] }  (no secret in it)`, s.server)
 	return s.start(ctx)
 }
 
@@ -168,7 +168,7 @@ func (s *stage) tamper(ctx context.Context) error {
 	}
 	_, err = s.session.initialize(ctx)
 	refusal, refused := err.(*rpcError)
-	if !refused || !strings.Contains(refusal.Message, "mcp-valet trust "+server) {
+	if !refused || !strings.Contains(refusal.Message, "mcp-valet trust "+s.server) {
 		return fmt.Errorf("the edited server was not refused: %v", err)
 	}
 	s.say("initialize -> error: %s", refusal.Message)
@@ -216,8 +216,8 @@ func (s *stage) searchFile(path string, tokens []string) error {
 
 // logout revokes the refresh token at the issuer and empties the store.
 func (s *stage) logout(ctx context.Context) error {
-	s.say("$ mcp-valet logout %s", account)
-	if err := s.valet(ctx, nil, &codeWatcher{out: s.out}, "logout", account); err != nil {
+	s.say("$ mcp-valet logout %s", s.account)
+	if err := s.valet(ctx, nil, &codeWatcher{out: s.out}, "logout", s.account); err != nil {
 		return err
 	}
 	if st := s.issuer.Stats(); st.Revocations != 1 {

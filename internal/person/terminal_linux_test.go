@@ -273,9 +273,12 @@ func TestInterruptRestoresEcho(t *testing.T) {
 		end  func(*screen, *os.Process)
 		want string
 	}{
-		"answer":  {func(s *screen, _ *os.Process) { s.typed("\n") }, `"s3cr3t-canary" interrupted: false cancelled: false`},
-		"^C":      {func(s *screen, _ *os.Process) { s.typed("\x03") }, `"" interrupted: true cancelled: true`},
-		"SIGTERM": {func(_ *screen, p *os.Process) { _ = p.Signal(syscall.SIGTERM) }, `"" interrupted: true cancelled: true`},
+		"answer": {func(s *screen, _ *os.Process) { s.typed("s3cr3t-canary\n") }, `"s3cr3t-canary" interrupted: false cancelled: false`},
+		"^C":     {func(s *screen, _ *os.Process) { s.typed("s3cr3t-canary\x03") }, `"" interrupted: true cancelled: true`},
+		"SIGTERM": {func(s *screen, p *os.Process) {
+			s.typed("s3cr3t-canary")
+			_ = p.Signal(syscall.SIGTERM)
+		}, `"" interrupted: true cancelled: true`},
 		"stopped and resumed": {func(s *screen, p *os.Process) {
 			// What a shell does meanwhile to the terminal.
 			mode, err := unix.IoctlGetTermios(int(s.tty.Fd()), unix.TCGETS)
@@ -288,7 +291,7 @@ func TestInterruptRestoresEcho(t *testing.T) {
 			}
 			_ = p.Signal(syscall.SIGCONT)
 			s.awaitSilence()
-			s.typed("\n")
+			s.typed("s3cr3t-canary\n")
 		}, `"s3cr3t-canary" interrupted: false cancelled: false`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,7 +301,6 @@ func TestInterruptRestoresEcho(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.await("Secret: ")
-			s.typed("s3cr3t-canary")
 			tt.end(s, cmd.Process)
 			if err := cmd.Wait(); err != nil {
 				t.Fatal(err)

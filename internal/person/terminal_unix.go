@@ -41,6 +41,10 @@ const (
 // from the terminal.
 func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (line string, err error) {
 	fd := int(t.in.Fd())
+	// ^C empties the terminal's input: what was readable a moment ago would then block the read.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return "", err
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGCONT)
 	defer signal.Stop(signals)
@@ -83,7 +87,7 @@ func readTyped(ctx context.Context, fd int, echo bool, signals <-chan os.Signal)
 		}
 		var b [1]byte
 		switch n, err := unix.Read(fd, b[:]); {
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 			continue
 		case err != nil:
 			return "", err

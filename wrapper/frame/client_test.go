@@ -118,6 +118,8 @@ var fromClient = []difference{
 	{"surrogate pair and its character", envelope(`"id":7,"method":"x","params":{"a":{"\ud83d\ude00":1,"😀":2}}`), "-32600 request 7: message has an object with a repeated key", ""},
 	{"empty keys", envelope(`"id":7,"method":"x","params":{"a":{"":1,"":2}}`), "-32600 request 7: message has an object with a repeated key", ""},
 	{"NUL and nothing are different keys", envelope(`"id":7,"method":"x","params":{"a":{"":1,"\u0000":2,"\u0000\u0000":3}}`), "request 7 x", ""},
+	{"repeated around one that has escapes too", envelope(`"id":7,"method":"x","params":{"a":{"\u0061 long key":1,"b":{"\u0062nother long key":1},"\u0063nd the last long key":1,"a long key":2}}`),
+		"-32600 request 7: message has an object with a repeated key", ""},
 	{"key with a quote", envelope(`"id":7,"method":"x","params":{"a":{"ab":1,"c":2,"ab\":1,\"c":3}}`), "request 7 x", "not a repeated one"},
 
 	// Params.
@@ -160,6 +162,8 @@ func TestEra(t *testing.T) {
 		{"initialize", envelope(`"id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}`), false, "2025-11-25"},
 		{"modern", envelope(`"id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`), true, "2026-07-28"},
 		{"escaped", envelope(`"id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol\/protocolVersion":"2026\u002d07-28"}}`), true, "2026-07-28"},
+		{"behind something nested", envelope(`"id":0,"method":"x","params":{"_meta":{"a":{"b":[1]},"io.modelcontextprotocol/protocolVersion":"2026-07-28","c":"and enough behind it, too, to look ahead at"}}`), true, "2026-07-28"},
+		{"behind something nested twice", envelope(`"id":0,"method":"initialize","params":{"a":{"b":{"c":1},"d":[[],{}]},"protocolVersion":"2025-11-25","c":"and enough behind it, too, to look ahead at"}`), false, "2025-11-25"},
 		{"modern notification", envelope(`"method":"notifications/cancelled","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`), true, "2026-07-28"},
 		{"other method", envelope(`"id":0,"method":"x","params":{"protocolVersion":"2025-11-25","_meta":{"progressToken":1}}`), false, ""},
 		{"version no string", envelope(`"id":0,"method":"initialize","params":{"protocolVersion":{},"_meta":{"io.modelcontextprotocol/protocolVersion":1}}`), false, ""},

@@ -74,7 +74,7 @@ func TestChunks(t *testing.T) {
 		{"client", frame.ClientToServer, fromClient},
 		{"server", frame.ServerToClient, fromServer},
 	} {
-		for _, max := range []int{0, 100, 60} { // with small limits, lines are dropped while they come
+		for _, max := range []int{0, 60} { // with small limits, lines are dropped while they come
 			t.Run(fmt.Sprint(table.name, " ", max), func(t *testing.T) {
 				for _, c := range table.cases {
 					checkChunks(t, c.name, c.in, table.d, max)

@@ -37,7 +37,7 @@ type keyRef struct {
 const (
 	// fewKeys is how many keys are compared one by one.
 	fewKeys = 16
-	// inArena marks a keyRef.from that counts in the arena; a line is shorter than 2 GiB (see NewReader).
+	// inArena marks a keyRef.from that counts in the arena (see mostMax).
 	inArena = 1 << 31
 	// longKey marks a print that is not the whole key; a short key's print has its length (0 to 7) there.
 	longKey = 1 << 63

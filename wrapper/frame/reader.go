@@ -3,9 +3,9 @@ package frame
 import "io"
 
 const (
-	// leastMax and mostMax bound a reader's limit: positions in a line are kept in 31 bits.
-	leastMax = 1
-	mostMax  = 1 << 30
+	// mostMax bounds a reader's limit: positions in a line, and in the arena, which may be twice as long, are kept
+	// in 31 bits.
+	mostMax = 512 << 20
 	// maxHead is how much of a server's offending line is kept for stderr.
 	maxHead = 8 << 10
 )
@@ -27,14 +27,12 @@ type Reader struct {
 }
 
 // NewReader returns a reader of the messages that a client or server writes to r. A message longer than max bytes,
-// its newline not counted, is a Violation; max is DefaultMax when it is not positive, and 1 GiB at most.
+// its newline not counted, is a Violation; max is DefaultMax when it is not positive, and 512 MiB at most.
 func NewReader(r io.Reader, d Direction, max int) *Reader {
-	if max < leastMax {
+	if max <= 0 {
 		max = DefaultMax
 	}
-	if max > mostMax {
-		max = mostMax
-	}
+	max = min(max, mostMax)
 	reader := &Reader{source: r, max: max}
 	reader.buffer.most = max + baseSize
 	if d == ClientToServer {

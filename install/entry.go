@@ -4,53 +4,68 @@ package install
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// Entry is how a client starts a server through mcp-valet: one member of its mcpServers.
+// ErrTemporary says that a program's file will not stay where it is.
+var ErrTemporary = errors.New("the program is in a temporary place")
+
+// Entry is what a client's config says about one server: the program to start and its arguments.
 type Entry struct {
 	Command string   `json:"command"`
 	Args    []string `json:"args"`
 }
 
-// EntryFor is the entry that starts server with the program at exe, an absolute path. configPath is written into it
-// where the config is not in its usual place, since a client hands down no environment of ours; "" where it is.
+// EntryFor is the entry that starts a server of our config through mcp-valet. exe is the absolute path of mcp-valet,
+// see StableExe; configPath is "" where mcp-valet finds the config by itself, even when a client passes on nothing of the
+// environment but the home folder.
 func EntryFor(exe, server, configPath string) Entry {
-	e := Entry{Command: exe, Args: []string{"run", server}}
+	args := []string{"run", server}
 	if configPath != "" {
-		e.Args = append(e.Args, "--config", configPath)
+		args = append(args, "--config", configPath)
 	}
-	return e
+	return Entry{Command: exe, Args: args}
 }
 
-// JSON is the entry as a member of mcpServers under the name of the server: strict JSON on one line, no comma after it.
+// JSON gives the entry as it is pasted into the "mcpServers" of a client's config: one member of a JSON object, "NAME":
+// {…}, indented by two spaces, without a comma or a line end behind it. It is strict JSON, since many clients take no
+// other.
 func (e Entry) JSON(server string) []byte {
-	return fmt.Appendf(nil, "%s: { \"command\": %s, \"args\": %s }", compact(server), compact(e.Command), compact(e.Args))
+	if e.Args == nil {
+		e.Args = []string{} // clients want a list
+	}
+	return append(append(encode(server), ": "...), encode(e)...)
 }
 
-// compact is JSON without the escapes that encoding/json adds for HTML's sake.
-func compact(v any) []byte {
+// encode writes strings and structs of strings, which cannot fail.
+func encode(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
 	if err := enc.Encode(v); err != nil {
-		panic(err) // strings and slices of them always encode
+		panic(fmt.Sprintf("install: encoding %T: %v", v, err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// StableExe says why a client cannot be pointed at the program at exe for good: it was built for this one run by
-// `go run`, or its path is not absolute.
+// built matches the folders where `go run` keeps what it has built: one below the temporary folder, and the build cache
+// with its folders named after a hash.
+var built = regexp.MustCompile(`^(go-build[0-9]*|[0-9a-f]{64}-d)$`)
+
+// StableExe refuses a path of mcp-valet that means nothing to a client, which starts it in any folder, or will mean
+// nothing soon: [ErrTemporary] for what `go run` has built.
 func StableExe(exe string) error {
 	if !filepath.IsAbs(exe) {
-		return fmt.Errorf("%s is not an absolute path: a client starts it from another folder", exe)
+		return fmt.Errorf("the path of mcp-valet is not absolute: %s", exe)
 	}
-	for _, part := range strings.Split(filepath.ToSlash(exe), "/") {
-		if strings.HasPrefix(part, "go-build") {
-			return fmt.Errorf("%s is gone after this run: build mcp-valet into a place that stays, and use that path below", exe)
-		}
+	if slices.ContainsFunc(strings.Split(filepath.ToSlash(filepath.Dir(exe)), "/"), built.MatchString) {
+		return fmt.Errorf("%w, where go run has put it: %s", ErrTemporary, exe)
 	}
 	return nil
 }

@@ -2,43 +2,73 @@ package install_test
 
 import (
 	"encoding/json"
+	"errors"
 	"path/filepath"
-	"slices"
+	"reflect"
+	"strings"
 	"testing"
 
 	"mcp-valet/install"
 )
 
 func TestEntry(t *testing.T) {
-	for _, c := range []struct {
-		name, server, exe, config string
-		args                      []string
+	for _, tt := range []struct {
+		name, exe, server, config string
+		want                      string
 	}{
-		{"usual place", "kb", "/usr/local/bin/mcp-valet", "", []string{"run", "kb"}},
-		{"another config", "kb", "/opt/mcp-valet", "/srv/kb.json", []string{"run", "kb", "--config", "/srv/kb.json"}},
-		{"characters that JSON or HTML escapes", "kb", `C:\Program Files\A&B <x>\mcp-valet.exe`, `C:\"q"`, []string{"run", "kb", "--config", `C:\"q"`}},
+		{"default place", "/usr/local/bin/mcp-valet", "security-kb", "", `"security-kb": {
+  "command": "/usr/local/bin/mcp-valet",
+  "args": [
+    "run",
+    "security-kb"
+  ]
+}`},
+		{"another place, on windows", `C:\Users\Ann & "Bob"\mcp-valet.exe`, "kb", `D:\config.json`, `"kb": {
+  "command": "C:\\Users\\Ann & \"Bob\"\\mcp-valet.exe",
+  "args": [
+    "run",
+    "kb",
+    "--config",
+    "D:\\config.json"
+  ]
+}`},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			text := install.EntryFor(c.exe, c.server, c.config).JSON(c.server)
-			var got map[string]install.Entry
-			if err := json.Unmarshal([]byte("{"+string(text)+"}"), &got); err != nil {
-				t.Fatalf("%s: %v", text, err)
+		t.Run(tt.name, func(t *testing.T) {
+			entry := install.EntryFor(tt.exe, tt.server, tt.config)
+			got := string(entry.JSON(tt.server))
+			if got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
-			if e := got[c.server]; len(got) != 1 || e.Command != c.exe || !slices.Equal(e.Args, c.args) {
-				t.Errorf("%s reads as %+v", text, got)
+			var read map[string]install.Entry
+			if err := json.Unmarshal([]byte("{"+got+"}"), &read); err != nil || !reflect.DeepEqual(read, map[string]install.Entry{tt.server: entry}) {
+				t.Errorf("read back: %v, %v", read, err)
 			}
 		})
 	}
 }
 
-func TestStableExe(t *testing.T) {
-	stable := filepath.Join(t.TempDir(), "mcp-valet")
-	if err := install.StableExe(stable); err != nil {
-		t.Error(err)
+func TestEntryWithoutArguments(t *testing.T) {
+	if got := string(install.Entry{Command: "c"}.JSON("s")); !strings.Contains(got, `"args": []`) {
+		t.Errorf("got %s", got)
 	}
-	for _, exe := range []string{"mcp-valet", filepath.Join(t.TempDir(), "go-build123", "b001", "exe", "mcp-valet")} {
-		if install.StableExe(exe) == nil {
-			t.Errorf("%s counts as stable", exe)
+}
+
+func TestStableExe(t *testing.T) {
+	root := t.TempDir()
+	hash := strings.Repeat("0a", 32)
+	for _, good := range []string{"bin/mcp-valet", "go-builds/mcp-valet", "go-build1x/mcp-valet", "go-build1", hash + "/mcp-valet", hash + "-d"} {
+		if err := install.StableExe(filepath.Join(root, good)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"go-build3619581749/b001/exe/mcp-valet", ".cache/go-build/0a/" + hash + "-d/mcp-valet", "my-cache/0a/" + hash + "-d/mcp-valet"} {
+		if err := install.StableExe(filepath.Join(root, bad)); !errors.Is(err, install.ErrTemporary) {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	for _, bad := range []string{"", "mcp-valet", filepath.Join("bin", "mcp-valet")} {
+		if err := install.StableExe(bad); err == nil || errors.Is(err, install.ErrTemporary) {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

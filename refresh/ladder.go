@@ -50,6 +50,21 @@ func (l *Ladder) Token(ctx context.Context) (keyring.Secret, error) {
 	return c.AccessToken, nil
 }
 
+// Stored is the access token of the first rung alone: the stored one, while it is good for its margin. Where a renewal is
+// due, it is zero without an error. The errors are those of [Ladder.Credential].
+func (l *Ladder) Stored(ctx context.Context) (keyring.Secret, error) {
+	c, err := l.read(ctx)
+	if err == nil && good(l.Account, c, now()) {
+		c, err = l.vet(ctx, c)
+	} else {
+		c = &keyring.Credential{}
+	}
+	if err != nil {
+		return keyring.Secret{}, fmt.Errorf("account %q: %w", l.Account.Name, err)
+	}
+	return c.AccessToken, nil
+}
+
 // Credential is a credential whose access token can be used now. Otherwise the error wraps [ErrSignedOut] (with
 // keyring.ErrNotFound when there never was a sign-in), [ErrUnreachable], [ErrForeign], [ErrToken], [ErrMisconfigured],
 // a sentinel of keyring, or the end of ctx.

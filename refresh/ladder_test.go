@@ -26,6 +26,49 @@ func TestLadderFirstRung(t *testing.T) {
 	}
 }
 
+// Stored gives the first rung alone: what is due is not renewed, and not given out either.
+func TestLadderStored(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		record func(*rotatingIssuer) *keyring.Credential
+		want   string
+		err    error
+	}{
+		{"good", func(i *rotatingIssuer) *keyring.Credential {
+			return i.signedIn("ada", time.Now(), time.Now().Add(time.Hour))
+		}, "access-0", nil},
+		{"due", func(i *rotatingIssuer) *keyring.Credential { return i.inMargin("ada") }, "", nil},
+		{"ended", func(i *rotatingIssuer) *keyring.Credential {
+			return i.signedIn("ada", time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+		}, "", nil},
+		{"foreign", func(i *rotatingIssuer) *keyring.Credential {
+			c := i.signedIn("ada", time.Now(), time.Now().Add(time.Hour))
+			c.ClientID = "another"
+			return c
+		}, "", refresh.ErrForeign},
+		{"by another route", func(i *rotatingIssuer) *keyring.Credential {
+			c := i.signedIn("ada", time.Now(), time.Now().Add(time.Hour))
+			c.Route = "proxy"
+			return c
+		}, "", refresh.ErrForeign},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			i := newRotatingIssuer(t)
+			v := newValet(t, i)
+			v.save(t, tt.record(i))
+			l := v.ladder()
+			l.Agent = func(context.Context, string) error { t.Error("the agent was asked"); return nil }
+			got, err := l.Stored(t.Context())
+			if !errors.Is(err, tt.err) || !got.Equal(keyring.NewSecret(tt.want)) {
+				t.Errorf("error %v, want %v; or another token", err, tt.err)
+			}
+			if i.askedAtAll() != 0 {
+				t.Error("the issuer was asked")
+			}
+		})
+	}
+}
+
 func TestLadderRenews(t *testing.T) {
 	i := newRotatingIssuer(t)
 	v := newValet(t, i)

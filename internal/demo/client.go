@@ -45,7 +45,7 @@ type session struct {
 // connect starts the server as a client does.
 func (s *stage) connect() (*session, error) {
 	cmd := exec.Command(s.exe, "run", s.server)
-	cmd.Env, cmd.Stderr = s.environ(), os.Stderr
+	cmd.Env, cmd.Stderr = s.environ(), quoted{s.out, "stderr |"}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"mcp-valet/internal/issuer"
@@ -65,7 +67,7 @@ var steps = []step{
 
 // Run plays the demo. Its error says which step did not happen as it should.
 func Run(ctx context.Context, o Options) (err error) {
-	s := &stage{options: o, account: "demo", server: "incidents", out: o.Out}
+	s := &stage{options: o, account: "demo", server: "incidents", out: &transcript{w: o.Out}}
 	if o.Keychain { // which may hold a person's own account of that name
 		suffix := fmt.Sprintf("-%d", time.Now().Unix())
 		s.account, s.server = s.account+suffix, s.server+suffix
@@ -180,6 +182,33 @@ func (s *stage) close() error {
 		return err
 	}
 	return errors.Join(err, os.RemoveAll(s.folder))
+}
+
+// transcript is what the demo prints: several programs write to it, each whole lines.
+type transcript struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.Write(p)
+}
+
+// quoted shows what a program prints in the transcript, each line after a mark.
+type quoted struct {
+	out  io.Writer
+	mark string
+}
+
+func (q quoted) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		if _, err := io.WriteString(q.out, "   "+q.mark+" "+strings.TrimRight(line, "\r\n")+"\n"); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
 }
 
 // say prints one line of the transcript.

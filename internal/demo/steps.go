@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func (s *stage) login(ctx context.Context) error {
 		args = append(args, "--no-open")
 	}
 	s.say("$ mcp-valet %s", strings.Join(args, " "))
-	watch := &codeWatcher{out: s.out, approve: s.approve}
+	watch := &codeWatcher{out: quoted{s.out, "|"}, approve: s.approve}
 	if s.options.Interactive {
 		watch.approve = nil
 	}
@@ -45,9 +46,9 @@ func (s *stage) approve(code string) error {
 	return s.issuer.Approve(code, subject)
 }
 
-// codeWatcher passes on what login prints, indented, and acts on the code in it.
+// codeWatcher passes on what login prints, and acts on the code in it.
 type codeWatcher struct {
-	out     interface{ Write([]byte) (int, error) }
+	out     io.Writer
 	approve func(code string) error
 	text    bytes.Buffer // all so far, to find the code across writes
 	done    bool
@@ -55,8 +56,8 @@ type codeWatcher struct {
 }
 
 func (w *codeWatcher) Write(p []byte) (int, error) {
-	for line := range strings.Lines(string(p)) {
-		fmt.Fprint(w.out, "   | "+line)
+	if _, err := w.out.Write(p); err != nil {
+		return 0, err
 	}
 	w.text.Write(p)
 	if code := userCode.FindString(w.text.String()); code != "" && !w.done && w.approve != nil {
@@ -217,7 +218,7 @@ func (s *stage) searchFile(path string, tokens []string) error {
 // logout revokes the refresh token at the issuer and empties the store.
 func (s *stage) logout(ctx context.Context) error {
 	s.say("$ mcp-valet logout %s", s.account)
-	if err := s.valet(ctx, nil, &codeWatcher{out: s.out}, "logout", s.account); err != nil {
+	if err := s.valet(ctx, nil, quoted{s.out, "|"}, "logout", s.account); err != nil {
 		return err
 	}
 	if st := s.issuer.Stats(); st.Revocations != 1 {

@@ -93,7 +93,7 @@ func (s *scanner) endID(line []byte, v *found) ID {
 	default:
 		kind = numberID
 	}
-	if from < 0 || to-from > maxIDRaw {
+	if to-from > maxIDRaw { // also when its beginning is gone: see rebase
 		s.refuse(longID)
 		return ID{kind: otherID}
 	}
@@ -113,7 +113,7 @@ func (s *scanner) findPlace() {
 		h.place = inEnvelope
 	case s.depth == 2 && params:
 		h.place = inParams
-	case s.depth == 3 && params && h.member == theMeta && s.objectAt(2):
+	case s.depth == 3 && params && h.member == theMeta:
 		h.place = inMeta
 	}
 }
@@ -122,7 +122,7 @@ func (s *scanner) findPlace() {
 func (s *scanner) endKey(line []byte, p int) {
 	h := &s.header
 	h.want = nothing
-	if s.damaged || s.from < 0 || h.place == inEnvelope && p-s.from > maxIDRaw {
+	if s.damaged || h.place == inEnvelope && p-s.from > maxIDRaw {
 		s.endStrangeKey()
 		return
 	}

@@ -23,7 +23,7 @@ var fromServer = []difference{
 	{"result and error", envelope(`"id":1,"result":{},"error":null`), "response 1", ""},
 	{"unknown members and case twins", envelope(`"id":1,"x":1,"ID":2,"Result":2,"result":{}`), "response 1", ""},
 	{"invalid UTF-8", envelope(`"id":1,"result":"` + "\xff\xc0\xaf\xed\xa0\x80" + `"`), "response 1", "U+FFFD to most clients"},
-	{"lone surrogate", envelope(`"id":1,"result":{"\ud800":"\udc00"}`), "response 1", ""},
+	{"lone surrogates", envelope(`"id":1,"\ud800":1,"result":{"\ud800":"\udc00"}`), "response 1", ""},
 	{"params an array", envelope(`"method":"x","params":[1]`), "notification x", ""},
 	{"id 1.5", envelope(`"id":1.5,"method":"x"`), "request 1.5 x", ""},
 	{"id of 30 digits", envelope(`"id":123456789012345678901234567890,"method":"x"`), "request 123456789012345678901234567890 x", ""},

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,7 +75,11 @@ func runConversation(t *testing.T, file string) {
 	if !started {
 		c.run()
 	}
-	for name, got := range c.wait() {
+	ended := c.wait()
+	if c.due != nil && int(c.due.renewals.Load()) != c.renewals {
+		t.Errorf("%d renewals, want %d", c.due.renewals.Load(), c.renewals)
+	}
+	for name, got := range ended {
 		want := section(name)
 		if *update {
 			*want = []byte(got)
@@ -105,6 +110,9 @@ type conversation struct {
 
 	end  chan struct{}
 	exit string
+
+	due      *dueTokens
+	renewals int
 }
 
 // newConversation is a conversation with a server that runs script.
@@ -145,6 +153,19 @@ type tokens func(context.Context) (keyring.Secret, error)
 
 func (f tokens) Token(ctx context.Context) (keyring.Secret, error) { return f(ctx) }
 
+// dueTokens are Tokens whose token must be renewed first; renewals counts that.
+type dueTokens struct {
+	tokens
+	renewals atomic.Int32
+}
+
+func (d *dueTokens) Stored(context.Context) (keyring.Secret, error) { return keyring.Secret{}, nil }
+
+func (d *dueTokens) Token(ctx context.Context) (keyring.Secret, error) {
+	d.renewals.Add(1)
+	return d.tokens(ctx)
+}
+
 func tokenOf(s string, err error) tokens {
 	return func(context.Context) (keyring.Secret, error) { return keyring.NewSecret(s), err }
 }
@@ -164,6 +185,10 @@ func (c *conversation) option(o []string) {
 	case "token":
 		c.options.Server.TokenEnv = "TOKEN"
 		c.options.Tokens = tokenOf(unquote(o[1]), nil)
+	case "due": // the token, which must be renewed first, and how often that happens
+		c.options.Server.TokenEnv = "TOKEN"
+		c.due = &dueTokens{tokens: tokenOf(unquote(o[1]), nil)}
+		c.options.Tokens, c.renewals = c.due, atoi(o[2])
 	case "secret":
 		c.options.Server.Secrets[o[1]] = keyring.NewSecret(unquote(o[2]))
 	case "signed-out":

@@ -8,6 +8,9 @@ import (
 
 // The eras of MCP: legacy has the initialize handshake (up to 2025-11-25), modern carries the protocol version in
 // every request (since 2026-07-28).
+// methodDiscover is how a client finds out which era a server speaks (MCP 2026-07-28).
+const methodDiscover = "server/discover"
+
 const (
 	eraUnknown int32 = iota
 	eraLegacy
@@ -23,7 +26,7 @@ type era struct {
 
 func (e *era) learn(m *frame.Message) {
 	switch {
-	case m.Kind != frame.Request || m.Method == "server/discover":
+	case m.Kind != frame.Request || m.Method == methodDiscover:
 	case m.Method == "initialize":
 		e.now.Store(eraLegacy)
 	case m.Modern:

@@ -18,9 +18,13 @@ func Refuse(ctx context.Context, o Options, cause error) error {
 }
 
 func (h host) refuse(ctx context.Context, o Options, cause error) error {
-	text := o.refusal(cause)
 	ahead := make(chan struct{})
-	in := newInbound(&o, ahead)
+	return h.refuseOn(ctx, &o, newInbound(&o, ahead), ahead, cause)
+}
+
+// refuseOn is refuse for a client whose first message may have been read already.
+func (h host) refuseOn(ctx context.Context, o *Options, in *inbound, ahead <-chan struct{}, cause error) error {
+	text := o.refusal(cause)
 	in.err.note("no server is started, and every request is answered with this: %s", text)
 	client := start(func() {
 		in.each(func(m frame.Message) {
@@ -29,22 +33,29 @@ func (h host) refuse(ctx context.Context, o Options, cause error) error {
 			}
 		})
 	})
+	h.await(ctx, o, in, ahead, client)
+	in.close(client)
+	return cause
+}
+
+// await waits until client is done, or there is no client to wait for any more, and tells which.
+func (h host) await(ctx context.Context, o *Options, in *inbound, ahead, client <-chan struct{}) (done bool) {
 	select {
 	case <-client:
+		return true
 	case <-ahead:
 	case <-in.out.gone:
 	case <-ctx.Done():
 	case <-o.Stop:
 	case <-h.parent:
 	}
-	in.close(client)
-	return cause
+	return false
 }
 
 // refusalCode leaves the era open: to a client that asks for the modern one, "no such method" means no more than
 // that the server may be a legacy one, and it goes on with initialize.
 func refusalCode(method string) int {
-	if method == "server/discover" {
+	if method == methodDiscover {
 		return codeNoMethod
 	}
 	return codeRefused

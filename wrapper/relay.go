@@ -30,6 +30,7 @@ type inbound struct {
 	frames *frame.Reader
 	out    *outlet
 	err    *console
+	first  *frame.Message // read already, and not yet handled
 }
 
 // newInbound makes the client's side of a relay; ahead is closed when the client's end is noticed while stuck.
@@ -46,14 +47,28 @@ func newInbound(o *Options, ahead chan<- struct{}) *inbound {
 // each hands every message to handle until the client has no more.
 func (in *inbound) each(handle func(frame.Message)) {
 	for {
+		m, ok := in.next()
+		if !ok {
+			return
+		}
+		handle(m)
+	}
+}
+
+// next is the next good message; there is none after the end, or in a broken stream, which is no different.
+func (in *inbound) next() (m frame.Message, ok bool) {
+	if in.first != nil {
+		m, in.first = *in.first, nil
+		return m, true
+	}
+	for {
 		m, err := in.frames.Next()
 		if err == nil {
-			handle(m)
-			continue
+			return m, true
 		}
 		bad, ok := errors.AsType[*frame.Violation](err)
 		if !ok {
-			return // the end, or a broken stream, which is no different
+			return m, false
 		}
 		in.violation(bad)
 	}

@@ -158,12 +158,12 @@ func (r *relay) finish(st streams, stopped bool) int {
 	return code
 }
 
-// close ends all output and, where it can, the reading of the client's messages.
-func (in *inbound) close(client <-chan struct{}) {
+// close ends all output and, where it can, the reading of the client's messages that goes on.
+func (in *inbound) close(reading ...<-chan struct{}) {
 	in.out.close(lastTime)
 	in.err.close(lastTime)
 	if in.source.close() {
-		wait(lastTime, client)
+		wait(lastTime, reading...)
 	}
 }
 

@@ -28,6 +28,14 @@ type Tokens interface {
 	Token(ctx context.Context) (keyring.Secret, error)
 }
 
+// StoredTokens are Tokens that can tell whether the token is there already. With them, a client that only probes
+// (server/discover and no more, as Claude Desktop does in a process that it kills a second later) has nothing renewed.
+type StoredTokens interface {
+	Tokens
+	// Stored gives the token if it needs no renewal; it is zero where a renewal is due.
+	Stored(ctx context.Context) (keyring.Secret, error)
+}
+
 // Server says what to start and which secrets it gets.
 type Server struct {
 	Name     string   // how messages to people name it; "" is "the server"
@@ -88,18 +96,25 @@ type server interface {
 }
 
 func (h host) run(ctx context.Context, o Options) (exit int, err error) {
+	ahead := make(chan struct{})
+	in := newInbound(&o, ahead)
+	if o.renewalDue(ctx) && !h.asked(ctx, &o, in, ahead) {
+		return 0, nil
+	}
 	token, sig, err := o.token(ctx)
 	if sig != nil {
+		in.close()
 		return signalCode(sig), nil
 	}
 	if err != nil {
-		return exitFailure, h.refuse(ctx, o, err)
+		return exitFailure, h.refuseOn(ctx, &o, in, ahead, err)
 	}
 	s, err := h.launch(o, token)
 	if err != nil {
+		in.close()
 		return startCode(err), err
 	}
-	return h.relay(ctx, o, s, newMasker(o.secrets(token))), nil
+	return h.relay(ctx, o, in, ahead, s, newMasker(o.secrets(token))), nil
 }
 
 // launch starts the server in its environment.
@@ -166,9 +181,7 @@ func startProcess(s Server, env []string) (server, error) {
 }
 
 // relay joins the streams of client and server until both have ended.
-func (h host) relay(ctx context.Context, o Options, s server, m *masker) int {
-	ahead := make(chan struct{})
-	in := newInbound(&o, ahead)
+func (h host) relay(ctx context.Context, o Options, in *inbound, ahead <-chan struct{}, s server, m *masker) int {
 	r := &relay{inbound: in, label: o.label(), server: s, pending: newPending(), masker: m, max: o.maxMessage()}
 	st := streams{
 		client: start(r.fromClient),

@@ -13,6 +13,7 @@ import (
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
 	"mcp-valet/keyring"
+	"mcp-valet/refresh"
 	"mcp-valet/wrapper"
 	"mcp-valet/wrapper/proc"
 )
@@ -275,14 +276,20 @@ func (a *app) prepareAdHoc(ctx context.Context, o *runOptions, args []string) (*
 
 // accountTokens gets a token by way of the ladder; its errors name the account.
 type accountTokens struct {
-	ladder interface {
-		Token(ctx context.Context) (keyring.Secret, error)
-	}
+	ladder  *refresh.Ladder
 	account string
 }
 
 func (t *accountTokens) Token(ctx context.Context) (keyring.Secret, error) {
-	token, err := t.ladder.Token(ctx)
+	return t.about(t.ladder.Token(ctx))
+}
+
+// Stored gives the token only if it needs no renewal: for a client that does no more than probe.
+func (t *accountTokens) Stored(ctx context.Context) (keyring.Secret, error) {
+	return t.about(t.ladder.Stored(ctx))
+}
+
+func (t *accountTokens) about(token keyring.Secret, err error) (keyring.Secret, error) {
 	if err != nil {
 		return token, &about{account: t.account, err: err}
 	}

@@ -277,8 +277,12 @@ func TestSaveIsWhole(t *testing.T) {
 		}
 	})
 	for range 200 {
-		if got := content(t, path); got != texts[0] && got != texts[1] {
-			t.Fatalf("%d bytes of %.1q", len(got), got)
+		b, err := os.ReadFile(path)
+		if err != nil && runtime.GOOS == "windows" {
+			continue // held in this very moment
+		}
+		if got := string(b); err != nil || got != texts[0] && got != texts[1] {
+			t.Fatalf("%d bytes of %.1q, %v", len(got), got, err)
 		}
 	}
 	wg.Wait()

@@ -45,6 +45,7 @@ func (t *Terminal) readLine(ctx context.Context, prompt string, echo bool) (line
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return "", err
 	}
+	defer unix.SetNonblock(fd, false)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGCONT)
 	defer signal.Stop(signals)

@@ -117,24 +117,41 @@ func TestSmallAgain(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
-// TestLargeStream holds that large messages in a row share one buffer.
+// TestLargeStream holds that large messages in a row share one buffer, also when they are as large as they may be.
 func TestLargeStream(t *testing.T) {
 	line := call(`{"text":"` + strings.Repeat("a", 3<<20) + `"}`)
-	r := frame.NewReader(&repeat{line: line}, frame.ClientToServer, 0)
-	next := func() {
-		if m, err := r.Next(); err != nil || len(m.Raw) != len(line) {
-			t.Fatal(outcome(m, err))
+	for _, max := range []int{0, len(line)} {
+		r := frame.NewReader(&repeat{line: line}, frame.ClientToServer, max)
+		next := func() {
+			if m, err := r.Next(); err != nil || len(m.Raw) != len(line) {
+				t.Fatal(outcome(m, err))
+			}
+		}
+		next()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 50 {
+			next()
+		}
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 50<<20 {
+			t.Errorf("limit %d: %d bytes allocated for 50 messages of %d", max, used, len(line))
 		}
 	}
-	next()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range 50 {
-		next()
+}
+
+// TestNames holds that a reader that has seen many names still tells them apart.
+func TestNames(t *testing.T) {
+	var in strings.Builder
+	for i := range 10_000 {
+		in.WriteString(envelope(fmt.Sprintf(`"id":%d,"method":"tools/call","params":{"name":"tool %05d"}`, i, i*7919%10_000)))
 	}
-	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > 50<<20 {
-		t.Errorf("%d bytes allocated for 50 messages of %d", used, len(line))
+	r := frame.NewReader(strings.NewReader(in.String()), frame.ClientToServer, 0)
+	for i := range 10_000 {
+		m, err := r.Next()
+		if want := fmt.Sprintf("request %d tools/call tool %05d", i, i*7919%10_000); outcome(m, err) != want {
+			t.Fatalf("got %s, want %s", outcome(m, err), want)
+		}
 	}
 }
 

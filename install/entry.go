@@ -22,12 +22,15 @@ type Entry struct {
 }
 
 // EntryFor is the entry that starts a server of our config through mcp-valet. exe is the absolute path of mcp-valet,
-// see StableExe; configPath is "" where mcp-valet finds the config by itself, even when a client passes on nothing of the
-// environment but the home folder.
-func EntryFor(exe, server, configPath string) Entry {
+// see StableExe; configPath and stateDir are "" where mcp-valet finds them by itself, even when a client passes on nothing
+// of the environment but the home folder.
+func EntryFor(exe, server, configPath, stateDir string) Entry {
 	args := []string{"run", server}
 	if configPath != "" {
 		args = append(args, "--config", configPath)
+	}
+	if stateDir != "" {
+		args = append(args, "--state", stateDir)
 	}
 	return Entry{Command: exe, Args: args}
 }

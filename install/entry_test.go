@@ -13,28 +13,30 @@ import (
 
 func TestEntry(t *testing.T) {
 	for _, tt := range []struct {
-		name, exe, server, config string
-		want                      string
+		name, exe, server, config, state string
+		want                             string
 	}{
-		{"default place", "/usr/local/bin/mcp-valet", "security-kb", "", `"security-kb": {
+		{"default place", "/usr/local/bin/mcp-valet", "security-kb", "", "", `"security-kb": {
   "command": "/usr/local/bin/mcp-valet",
   "args": [
     "run",
     "security-kb"
   ]
 }`},
-		{"another place, on windows", `C:\Users\Ann & "Bob"\mcp-valet.exe`, "kb", `D:\config.json`, `"kb": {
+		{"another place, on windows", `C:\Users\Ann & "Bob"\mcp-valet.exe`, "kb", `D:\config.json`, `D:\state`, `"kb": {
   "command": "C:\\Users\\Ann & \"Bob\"\\mcp-valet.exe",
   "args": [
     "run",
     "kb",
     "--config",
-    "D:\\config.json"
+    "D:\\config.json",
+    "--state",
+    "D:\\state"
   ]
 }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			entry := install.EntryFor(tt.exe, tt.server, tt.config)
+			entry := install.EntryFor(tt.exe, tt.server, tt.config, tt.state)
 			got := string(entry.JSON(tt.server))
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)

@@ -3,18 +3,19 @@ package wrapper
 import (
 	"context"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
-// renewalDue tells whether the token must be renewed before a server can be started with it. Where that cannot be told,
-// it is for Token to say what the matter is.
-func (o *Options) renewalDue(ctx context.Context) bool {
+// stored gives the token if it is there and good, or tells that a renewal is due. Where neither can be told, it is for
+// Token to say what the matter is.
+func (o *Options) stored(ctx context.Context) (token keyring.Secret, due bool) {
 	t, ok := o.Tokens.(StoredTokens)
 	if !ok {
-		return false
+		return token, false
 	}
 	token, err := t.Stored(ctx)
-	return err == nil && token.IsZero()
+	return token, err == nil && token.IsZero()
 }
 
 // textProbe is no more than a client needs to go on with initialize.

@@ -98,10 +98,14 @@ type server interface {
 func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	ahead := make(chan struct{})
 	in := newInbound(&o, ahead)
-	if o.renewalDue(ctx) && !h.asked(ctx, &o, in, ahead) {
+	token, due := o.stored(ctx)
+	if due && !h.asked(ctx, &o, in, ahead) {
 		return 0, nil
 	}
-	token, sig, err := o.token(ctx)
+	sig := os.Signal(nil)
+	if token.IsZero() {
+		token, sig, err = o.token(ctx)
+	}
 	if sig != nil {
 		in.close()
 		return signalCode(sig), nil

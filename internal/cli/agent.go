@@ -82,6 +82,10 @@ func (a *app) agentSpec(work, account string) (proc.Spec, error) {
 	if err != nil {
 		return proc.Spec{}, err
 	}
-	args := []string{"agent", work, account, "--config", path, "--store", a.storeKind(cfg)}
+	state, err := a.stateDir()
+	if err != nil {
+		return proc.Spec{}, err
+	}
+	args := []string{"agent", work, account, "--config", path, "--state", state, "--store", a.storeKind(cfg)}
 	return proc.Spec{Path: exe, Args: args, Env: os.Environ()}, nil
 }

@@ -23,6 +23,7 @@ type app struct {
 	stdout, stderr io.Writer
 	table          []command
 	configFlag     string // --config; empty: MCP_VALET_CONFIG or the usual place
+	stateFlag      string // --state; empty: MCP_VALET_STATE_DIR or the usual place
 	storeFlag      string // --store; empty: what the config says
 }
 
@@ -137,6 +138,7 @@ func (a *app) flagSet(name string) *pflag.FlagSet {
 	fs.Usage = func() {}
 	fs.SortFlags = false
 	fs.StringVar(&a.configFlag, "config", a.configFlag, "config `file` (default: `mcp-valet config path` prints it)")
+	fs.StringVar(&a.stateFlag, "state", a.stateFlag, "`folder` for locks, sealed records and notes (default: the usual place)")
 	fs.StringVar(&a.storeFlag, "store", a.storeFlag, "where credentials are kept: `keychain` or file")
 	return fs
 }
@@ -180,7 +182,7 @@ Commands:
 		}
 	}
 	fmt.Fprint(w, `
-Every command has --help with an example, --config FILE and --store keychain|file.
+Every command has --help with an example, --config FILE, --state FOLDER and --store keychain|file.
 
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 config, 4 sign-in needed, 5 refused (trust, policy, token check),
 6 issuer unreachable, 7 keychain, 126 server could not be started, 127 server not found; run: else the server's own.

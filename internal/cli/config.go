@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,7 +13,6 @@ import (
 
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
-	"mcp-valet/keyring"
 	"mcp-valet/refresh"
 )
 
@@ -84,9 +82,6 @@ func (a *app) configEdit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := keyring.EnsureDir(filepath.Dir(path)); err != nil {
-		return err
-	}
 	before, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		before, err = nil, nil
@@ -95,7 +90,7 @@ func (a *app) configEdit(ctx context.Context) error {
 		return fmt.Errorf("reading the config: %w", err)
 	}
 	draft := path + ".edit"
-	if err := startDraft(draft, before); err != nil {
+	if err := a.startDraft(draft, before); err != nil {
 		return err
 	}
 	after, err := a.editUntilGood(ctx, path, draft)
@@ -120,14 +115,15 @@ func (a *app) configEdit(ctx context.Context) error {
 }
 
 // startDraft writes the text to edit; a draft that an earlier edit left is kept, since it is somebody's work.
-func startDraft(draft string, text []byte) error {
+func (a *app) startDraft(draft string, text []byte) error {
 	if _, err := os.Lstat(draft); err == nil {
+		a.sayf("Going on with the text that an earlier edit left in %s.", draft)
 		return nil
 	}
 	if len(text) == 0 {
 		text = config.Template()
 	}
-	return keyring.WriteFile(draft, text)
+	return config.Save(draft, text)
 }
 
 // editUntilGood runs the editor until its text is a config, or the person gives up.

@@ -96,6 +96,9 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 		return err
 	}
 	conf, changed := o.merge(name, cfg.Accounts[name])
+	if err := checkAccount(cfg, name, conf); err != nil {
+		return err
+	}
 	store, err := a.openStoreForLogin(cfg)
 	if err != nil {
 		return &about{account: name, err: err}
@@ -150,6 +153,19 @@ func (o *loginOptions) merge(name string, acc config.Account) (config.Account, b
 		acc.ClientSecret = "keyring://" + name + "/" + clientSecretKey
 	}
 	return acc, !sameAccount(old, acc)
+}
+
+// checkAccount finds out before the person signs in whether the config will take the account.
+func checkAccount(cfg *config.Config, name string, conf config.Account) error {
+	if conf.Issuer == "" && conf.Preset == "" {
+		return &usageError{msg: fmt.Sprintf("there is no account %q yet: say where to sign in, with --issuer URL or --preset NAME", name), command: "login"}
+	}
+	text, err := os.ReadFile(cfg.Path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("reading the config: %w", err)
+	}
+	_, err = config.SetAccount(text, name, conf)
+	return err
 }
 
 // clientSecretKey names the secret of an account that holds its client secret.
@@ -374,13 +390,30 @@ func (a *app) sayEntries(cfg *config.Config, names []string) error {
 	if err := install.StableExe(exe); err != nil {
 		a.sayf("\n(%v)", err)
 	}
-	path := cfg.Path
-	if usual, err := config.Path(); err == nil && usual == path && os.Getenv("MCP_VALET_CONFIG") == "" {
-		path = ""
+	configPath, err := unlessUsual(cfg.Path, config.PlainPath)
+	if err != nil {
+		return err
+	}
+	state, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	state, err = unlessUsual(state, config.PlainStateDir)
+	if err != nil {
+		return err
 	}
 	a.sayf("\nPut this into \"mcpServers\" of your client's config in place of what is there:\n")
 	for _, name := range names {
-		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, path).JSON(name))
+		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, configPath, state).JSON(name))
 	}
 	return nil
+}
+
+// unlessUsual is "" for a path that a process which was handed nothing but a home folder finds by itself.
+func unlessUsual(path string, usual func() (string, error)) (string, error) {
+	plain, err := usual()
+	if err != nil || path == plain {
+		return "", err
+	}
+	return path, nil
 }

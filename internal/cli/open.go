@@ -28,6 +28,14 @@ func (a *app) configPath() (string, error) {
 	return filepath.Abs(a.configFlag)
 }
 
+// stateDir is the folder of this run for locks, sealed records and notes.
+func (a *app) stateDir() (string, error) {
+	if a.stateFlag == "" {
+		return config.StateDir()
+	}
+	return filepath.Abs(a.stateFlag)
+}
+
 // loadConfig reads the config file. One that is not there counts as empty where mustExist is false.
 func (a *app) loadConfig(mustExist bool) (*config.Config, error) {
 	path, err := a.configPath()
@@ -51,7 +59,7 @@ func (a *app) storeKind(cfg *config.Config) string {
 
 // openStore opens the place where credentials are kept; limit bounds each keychain call.
 func (a *app) openStore(cfg *config.Config, limit time.Duration) (*keyring.Store, error) {
-	state, err := config.StateDir()
+	state, err := a.stateDir()
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +164,7 @@ func (a *app) openAccount(ctx context.Context, name string, limit time.Duration)
 		return nil, err
 	}
 	s := &session{cfg: cfg, conf: conf}
-	if s.state, err = config.StateDir(); err != nil {
+	if s.state, err = a.stateDir(); err != nil {
 		return nil, err
 	}
 	if s.store, err = a.openStore(cfg, limit); err != nil {

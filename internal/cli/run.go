@@ -177,7 +177,7 @@ func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, stor
 		if err != nil {
 			return &about{account: now.Account, err: err}
 		}
-		state, err := config.StateDir()
+		state, err := a.stateDir()
 		if err != nil {
 			return err
 		}
@@ -192,6 +192,10 @@ func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, stor
 // The program is the one found then: a PATH that differs now, as in an app started from a dock, changes nothing.
 func admit(ctx context.Context, store *keyring.Store, now *keyring.Trust) (string, error) {
 	then, err := store.Trust(ctx, now.Server)
+	if errors.Is(err, keyring.ErrNotFound) && neverSignedIn(ctx, store, now.Account) {
+		// Signing in is what to do first: it trusts the account's servers too.
+		return "", &about{account: now.Account, server: now.Server, err: fmt.Errorf("account %s: %w", now.Account, refresh.ErrSignedOut)}
+	}
 	if errors.Is(err, keyring.ErrNotFound) {
 		return "", untrusted(now, "nobody has agreed yet that this server gets a token or secret")
 	}
@@ -203,6 +207,14 @@ func admit(ctx context.Context, store *keyring.Store, now *keyring.Trust) (strin
 		return "", untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
 	}
 	return proc.Resolve(then.Path, then.Dir, os.Environ())
+}
+
+func neverSignedIn(ctx context.Context, store *keyring.Store, account string) bool {
+	if account == "" {
+		return false
+	}
+	_, err := store.Credential(ctx, account)
+	return errors.Is(err, keyring.ErrNotFound)
 }
 
 func untrusted(now *keyring.Trust, why string) error {

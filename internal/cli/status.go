@@ -90,7 +90,7 @@ func (a *app) gather(ctx context.Context, cfg *config.Config) (*statusReport, er
 	if err != nil {
 		return nil, err
 	}
-	state, err := config.StateDir()
+	state, err := a.stateDir()
 	if err != nil {
 		return nil, err
 	}

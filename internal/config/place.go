@@ -25,6 +25,13 @@ func PlainPath() (string, error) {
 // ~/.local/state/mcp-valet, on Windows %USERPROFILE%\.mcp-valet\state. It need not exist.
 func StateDir() (string, error) { return here().state() }
 
+// PlainStateDir is to StateDir what PlainPath is to Path.
+func PlainStateDir() (string, error) {
+	s := here()
+	s.getenv = func(string) string { return "" }
+	return s.state()
+}
+
 // system is what the places depend on.
 type system struct {
 	goos   string

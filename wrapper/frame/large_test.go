@@ -140,6 +140,54 @@ func TestLargeStream(t *testing.T) {
 	}
 }
 
+// TestMixedSizes holds that messages of all sizes come out as they went in, from a source that gives all it is asked
+// for, so that much of the next message is read with the last.
+func TestMixedSizes(t *testing.T) {
+	var lines []string
+	most := 0
+	for i := range 60 {
+		size := []int{10, 1000, 100 << 10, 200 << 10, 900 << 10, 3 << 20, 250 << 10}[i*3%7] + i
+		lines = append(lines, withText(strings.Repeat(string(rune('a'+i%26)), size)))
+		most = max(most, len(lines[i])-1)
+	}
+	for i := range 10 { // and some that hardly fit, one behind the other
+		for len(lines[i])-1 < most {
+			i++
+		}
+		lines = append(lines, lines[i])
+	}
+	in := strings.Join(lines, "")
+	for _, max := range []int{0, most} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := frame.NewReader(strings.NewReader(in), frame.ClientToServer, max)
+		for i, line := range lines {
+			if m, err := r.Next(); err != nil || string(m.Raw) != line {
+				t.Fatalf("message %d of %d bytes: %s with %d", i, len(line), outcome(m, err), len(m.Raw))
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 20<<20 {
+			t.Errorf("limit %d: %d bytes allocated", max, used)
+		}
+	}
+}
+
+// TestCrowded holds that a reader whose largest buffer holds little more than one message uses no other.
+func TestCrowded(t *testing.T) {
+	line := withText(strings.Repeat("a", 70_000))
+	in := strings.Repeat(line, 300)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := outcomes(frame.NewReader(strings.NewReader(in), frame.ClientToServer, len(line))); len(got) != 300 {
+		t.Errorf("%d messages", len(got))
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d bytes allocated", used)
+	}
+}
+
 // TestNames holds that a reader that has seen many names still tells them apart.
 func TestNames(t *testing.T) {
 	var in strings.Builder

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// tokenLife is a little more than the life of the tokens in the tests that see one expire (AT_TTL=5).
+const tokenLife = 5500 * time.Millisecond
+
 // serverConfig is a config with one server that says how long its token is.
 func serverConfig(p *provider, store, account string) string {
 	return `{
@@ -85,12 +88,12 @@ func TestBrowserLogin(t *testing.T) {
 // TestConfidentialClient signs in and renews with a client secret, which lies in the store and nowhere else.
 func TestConfidentialClient(t *testing.T) {
 	t.Parallel()
-	p := panva(t, "AT_TTL=2")
+	p := panva(t, "AT_TTL=5")
 	v := newValet(t)
 	const secret = "not-a-real-secret-0123456789"
 	v.mustLogin(secret+"\n", "work", "--store", "file", "--issuer", p.issuer, "--client-id", "valet-confidential",
 		"--client-secret-stdin", "--scope", "openid offline_access", "--export")
-	time.Sleep(2500 * time.Millisecond) // the token's life
+	time.Sleep(tokenLife) // the token's life
 	if r := v.must("token", "work"); strings.Count(r.stdout, ".") != 2 {
 		t.Errorf("no JWT on stdout: %d bytes", len(r.stdout))
 	}
@@ -100,9 +103,9 @@ func TestConfidentialClient(t *testing.T) {
 // TestSilentRefresh starts several launchers at once after the token has expired: one refresh, and all have a token.
 func TestSilentRefresh(t *testing.T) {
 	t.Parallel()
-	p := panva(t, "AT_TTL=3")
+	p := panva(t, "AT_TTL=5")
 	v := signedIn(t, p, "")
-	time.Sleep(3500 * time.Millisecond) // the token's life
+	time.Sleep(tokenLife) // the token's life
 	var launchers sync.WaitGroup
 	for range 4 {
 		launchers.Go(func() {
@@ -122,10 +125,10 @@ func TestSilentRefresh(t *testing.T) {
 // launcher says what to do, and does not ask again and again.
 func TestReusedRefreshToken(t *testing.T) {
 	t.Parallel()
-	p := panva(t, "AT_TTL=2")
+	p := panva(t, "AT_TTL=5")
 	v := signedIn(t, p, `, "export": true`)
 	old := v.backup()
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(tokenLife)
 	v.must("token", "work")
 	v.restore(old)
 	for range 3 {
@@ -144,7 +147,7 @@ func TestReusedRefreshToken(t *testing.T) {
 // TestLogoutRevokes shows that after logout even a copy of the store is worth nothing.
 func TestLogoutRevokes(t *testing.T) {
 	t.Parallel()
-	p := panva(t, "AT_TTL=2")
+	p := panva(t, "AT_TTL=5")
 	v := signedIn(t, p, `, "export": true`)
 	old := v.backup()
 	v.must("logout", "work")
@@ -152,7 +155,7 @@ func TestLogoutRevokes(t *testing.T) {
 		t.Errorf("after logout: exit %d, want 4\n%s", r.code, r.stderr)
 	}
 	v.restore(old)
-	time.Sleep(2500 * time.Millisecond)
+	time.Sleep(tokenLife)
 	if r := v.run("", "token", "work"); r.code != 4 {
 		t.Errorf("with the old store: exit %d, want 4\n%s", r.code, r.stderr)
 	}
@@ -163,7 +166,7 @@ func TestKeyRotation(t *testing.T) {
 	for _, alg := range []string{"RS256", "ES256"} {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
-			p := panva(t, "AT_TTL=2", "ALG="+alg)
+			p := panva(t, "AT_TTL=5", "ALG="+alg)
 			v := signedIn(t, p, `, "export": true, "audience": "`+p.issuer+`/mcp"`)
 			v.must("token", "work")
 			p.rotate()
@@ -189,11 +192,11 @@ func TestForeignAudience(t *testing.T) {
 func TestIssuerGone(t *testing.T) {
 	t.Parallel()
 	network := startForwarder(t)
-	p := panva(t, "AT_TTL=2", "ISSUER="+network.url)
+	p := panva(t, "AT_TTL=5", "ISSUER="+network.url)
 	network.to(p.issuer)
 	p.issuer = network.url
 	v := signedIn(t, p, `, "export": true`)
-	time.Sleep(2500 * time.Millisecond) // the token's life
+	time.Sleep(tokenLife) // the token's life
 	network.down.Store(true)
 	if r := v.run("", "token", "work"); r.code != 6 || strings.Contains(r.stderr, "login") {
 		t.Errorf("while the issuer is gone: exit %d, want 6 and no word of a login\n%s", r.code, r.stderr)

@@ -73,7 +73,7 @@ func (b *buffer) makeRoom() {
 		b.base = make([]byte, baseSize)
 		b.bytes = b.base
 	case len(b.bytes)-b.end >= minRead:
-	case held <= len(b.bytes)/2, len(b.bytes) == b.most:
+	case held <= len(b.bytes)/2:
 		b.moveTo(b.bytes)
 	default:
 		b.grow()

@@ -54,6 +54,11 @@ var fromClient = []difference{
 	{"carriage return after a comma", envelope("\r" + `"id":1,"method":"x"`), "-32600 request 1: message has a carriage return inside", ""},
 	{"carriage returns around", "\r \r" + bare + "\r \r\r\n", passed, "blank lines to others"},
 
+	// What random messages once found.
+	{"space in an empty array", envelope(`"id":7,"method":"x","params":{"a":{"b":[[ ],1 ],"c":[` + "\t" + `]},"d":"and enough behind it to look ahead at"}`), "request 7 x", ""},
+	{"string of five words", envelope(`"id":7,"method":"x","params":{"a":{"b":"a long string without anything in it"},"c":"a","c":"a"}`),
+		"-32602 request 7: params has keys that are the same or differ only in case", ""},
+
 	// jsonrpc.
 	{"jsonrpc escaped", `{"jsonrpc":"2\u002e0","id":7,"method":"x"}` + "\n", "request 7 x", ""},
 	{"jsonrpc a number", `{"jsonrpc":2.0,"id":7,"method":"x"}` + "\n", `-32600 request 7: jsonrpc is not "2.0"`, ""},

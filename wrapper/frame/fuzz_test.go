@@ -14,7 +14,7 @@ import (
 )
 
 func seeds(f *testing.F, add func(in string)) {
-	for _, table := range [][]difference{differences, fromClient, fromServer, fuzzed} {
+	for _, table := range [][]difference{differences, fromClient, fromServer} {
 		for _, c := range table {
 			if len(c.in) < 1<<12 {
 				add(c.in)
@@ -22,9 +22,6 @@ func seeds(f *testing.F, add func(in string)) {
 		}
 	}
 }
-
-// fuzzed are lines that fuzzing found worth keeping.
-var fuzzed = []difference{}
 
 // pieces cuts s into small pieces at the places that cuts, a random number, says. None is long enough for the
 // scanner's quick way.

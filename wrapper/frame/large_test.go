@@ -173,21 +173,6 @@ func TestMixedSizes(t *testing.T) {
 	}
 }
 
-// TestCrowded holds that a reader whose largest buffer holds little more than one message uses no other.
-func TestCrowded(t *testing.T) {
-	line := withText(strings.Repeat("a", 70_000))
-	in := strings.Repeat(line, 300)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if got := outcomes(frame.NewReader(strings.NewReader(in), frame.ClientToServer, len(line))); len(got) != 300 {
-		t.Errorf("%d messages", len(got))
-	}
-	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-		t.Errorf("%d bytes allocated", used)
-	}
-}
-
 // TestNames holds that a reader that has seen many names still tells them apart.
 func TestNames(t *testing.T) {
 	var in strings.Builder

@@ -99,15 +99,14 @@ func (r *Reader) end() (Message, error) {
 	if r.size(line) == 0 || r.scanner.blank() && r.at == len(line) {
 		return Message{}, r.err
 	}
+	r.passed, r.done = len(line), true
 	if r.scanner.state != atEnd {
 		r.scanner.breakOff(unterminated)
 	}
-	r.passed, r.done = len(line), true
-	why := unterminated
 	if r.size(line) > int64(r.max) {
-		why = tooLarge
+		return Message{}, r.violation(tooLarge, line)
 	}
-	return Message{}, r.violation(why, line)
+	return Message{}, r.violation(unterminated, line)
 }
 
 // size returns the length of the line at hand, of which line is still there.

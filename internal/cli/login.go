@@ -23,13 +23,12 @@ import (
 
 // loginOptions are the options of login: what the account is, and how to sign in.
 type loginOptions struct {
-	account      config.Account // only what was given
-	secretStdin  bool
-	browser      bool
-	device       bool
-	noOpen       bool
-	scopes       []string
-	changesGiven bool
+	account     config.Account // only what was given
+	secretStdin bool
+	browser     bool
+	device      bool
+	noOpen      bool
+	scopes      []string
 }
 
 var loginCommand = command{

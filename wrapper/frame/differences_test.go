@@ -39,7 +39,7 @@ const passed = "request 7 tools/call danger"
 // bare is the well-formed call without its newline.
 var bare = strings.TrimSuffix(withID("7"), "\n")
 
-// differences are the 77 cases that were run against the TypeScript, Go and mcp-go SDKs.
+// differences are the 77 cases that were run against servers of the TypeScript SDK, go-sdk and mcp-go, and two at the limit.
 var differences = []difference{
 	{"well formed", withID("7"), passed, ""},
 
@@ -152,7 +152,7 @@ var differences = []difference{
 		"-32600 request 7: message has a method together with a result or error", "go-sdk runs it"},
 	{"params an array", envelope(`"id":7,"method":"tools/call","params":["danger"]`), "-32602 request 7: params is not an object", ""},
 	{"method no string", envelope(`"id":7,"method":["tools/call"],` + danger), "-32600 request 7: method is not a string with text", ""},
-	// The three long lines are in TestLongLines.
+	// The four long lines (9, 11 and 100 MiB, and 100 MiB without a newline) are in TestLongLines.
 }
 
 func TestDifferences(t *testing.T) {

@@ -57,6 +57,7 @@ func setupScript(e *testscript.Env) error {
 	e.Setenv("USERPROFILE", home)
 	e.Setenv("MCP_VALET_CONFIG", filepath.Join(home, "config.json"))
 	e.Setenv("MCP_VALET_STATE_DIR", filepath.Join(home, "state"))
+	e.Setenv("GORACE", "atexit_sleep_ms=0")                                          // a race-enabled program lives a second longer otherwise, and is killed for it
 	e.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(home, "no-bus")) // never the real keychain
 	return nil
 }

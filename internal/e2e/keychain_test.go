@@ -14,7 +14,7 @@ import (
 // /run/user/UID/bus and v's environment says nothing of it, as when a desktop client starts us.
 func (v *valet) keychain(usualPlace bool) {
 	v.t.Helper()
-	for _, program := range []string{"dbus-daemon", "gnome-keyring-daemon", "secret-tool"} {
+	for _, program := range []string{"dbus-daemon", "dbus-send", "gnome-keyring-daemon", "secret-tool"} {
 		if _, err := exec.LookPath(program); err != nil {
 			need(v.t, program, "apt-get install gnome-keyring dbus libsecret-tools")
 		}
@@ -81,18 +81,31 @@ func (v *valet) daemon(env []string, stdin string, speaks bool, name string, arg
 	}
 }
 
-// waitForKeychain waits until the keychain takes an item.
+// waitForKeychain waits until the daemon has its name on the bus: whoever asks before that has the bus start another
+// daemon, a locked one. Then it must take an item.
 func (v *valet) waitForKeychain(env []string) {
 	v.t.Helper()
-	for range 50 {
-		cmd := exec.Command("secret-tool", "store", "--label=ready", "test", "ready")
-		cmd.Env, cmd.Stdin = env, strings.NewReader("yes")
-		if cmd.Run() == nil {
+	ask := func(stdin, name string, args ...string) string {
+		cmd := exec.Command(name, args...)
+		cmd.Env, cmd.Stdin = env, strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return err.Error()
+		}
+		return string(out)
+	}
+	for range 100 {
+		owned := ask("", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.DBus", "/",
+			"org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets")
+		if strings.Contains(owned, "boolean true") {
+			if said := ask("yes", "secret-tool", "store", "--label=ready", "test", "ready"); said != "" {
+				v.t.Fatalf("the keychain does not take an item: %s", said)
+			}
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	v.t.Fatal("the keychain does not take an item")
+	v.t.Fatal("the keychain daemon does not get its name on the bus")
 }
 
 // item reads an item of mcp-valet's with the desktop's own tool.

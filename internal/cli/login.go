@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"mcp-valet/install"
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
 	"mcp-valet/keyring"
@@ -45,41 +43,6 @@ mcp-valet login work`,
 		o.declare(fs)
 		return func(ctx context.Context, args []string) error { return a.login(ctx, args[0], o) }
 	},
-}
-
-func presetNames() string {
-	var names []string
-	for _, p := range refresh.Presets() {
-		name := p.Name
-		if p.Needs != "" {
-			name += " (--host " + strings.ToUpper(p.Needs) + ")"
-		}
-		names = append(names, name)
-	}
-	return strings.Join(names, ", ")
-}
-
-func (o *loginOptions) declare(fs *pflag.FlagSet) {
-	acc := &o.account
-	fs.StringVar(&acc.Issuer, "issuer", "", "address (`URL`) of the identity provider, as it calls itself")
-	fs.StringVar(&acc.Preset, "preset", "", "a known `provider` instead of --issuer")
-	fs.StringVar(&acc.Host, "host", "", "tenant, domain or realm `address` that the preset needs")
-	fs.StringVar(&acc.ClientID, "client-id", "", "`id` of the public client registered at the provider")
-	fs.BoolVar(&o.secretStdin, "client-secret-stdin", false, "read a client secret from stdin; it goes to the keychain")
-	fs.StringArrayVar(&o.scopes, "scope", nil, "`scope` to ask for (may be repeated)")
-	fs.StringVar(&acc.Audience, "audience", "", "`audience` that the access token must be for")
-	fs.StringVar(&acc.Resource, "resource", "", "resource (`URI`) that the access token is for, RFC 8707")
-	fs.StringVar(&acc.Endpoints.DeviceAuthorization, "device-endpoint", "", "device authorization `URL`, where the issuer publishes none")
-	fs.StringVar(&acc.Endpoints.Authorization, "authorization-endpoint", "", "authorization `URL`, where the issuer publishes none")
-	fs.StringVar(&acc.Endpoints.Token, "token-endpoint", "", "token `URL`; given, nothing is asked of the issuer's discovery")
-	fs.StringVar(&acc.Endpoints.Revocation, "revocation-endpoint", "", "revocation `URL`")
-	fs.StringVar(&acc.Endpoints.JWKS, "jwks", "", "`URL` of the issuer's keys")
-	fs.StringVar(&acc.CAFile, "ca-file", "", "PEM `file` with further certificate authorities")
-	fs.StringVar(&acc.Proxy, "proxy", "", "proxy `URL` (default: the environment's)")
-	fs.BoolVar(&acc.Export, "export", false, "let `mcp-valet token` hand the token to scripts")
-	fs.BoolVar(&o.browser, "browser", false, "sign in in a browser on this machine instead of by code")
-	fs.BoolVar(&o.device, "device", false, "sign in by code, in a browser anywhere")
-	fs.BoolVar(&o.noOpen, "no-open", false, "do not open a browser")
 }
 
 // login tells its story from top to bottom: account, keychain, sign-in, save, trust, what next.
@@ -123,77 +86,6 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	}
 	a.saySignedIn(cred)
 	return a.trustServers(ctx, store, name)
-}
-
-// merge lays the options over what the config says of the account and tells whether that changes it.
-func (o *loginOptions) merge(name string, acc config.Account) (config.Account, bool) {
-	given, old := o.account, acc
-	if given.Issuer != "" || given.Preset != "" {
-		acc.Preset, acc.Host, acc.Issuer = given.Preset, given.Host, given.Issuer
-		acc.Endpoints = config.Endpoints{}
-	}
-	for _, f := range []struct {
-		dst *string
-		v   string
-	}{
-		{&acc.Host, given.Host}, {&acc.ClientID, given.ClientID}, {&acc.Audience, given.Audience}, {&acc.Resource, given.Resource},
-		{&acc.Endpoints.DeviceAuthorization, given.Endpoints.DeviceAuthorization},
-		{&acc.Endpoints.Authorization, given.Endpoints.Authorization}, {&acc.Endpoints.Token, given.Endpoints.Token},
-		{&acc.Endpoints.Revocation, given.Endpoints.Revocation}, {&acc.Endpoints.JWKS, given.Endpoints.JWKS},
-		{&acc.CAFile, absolute(given.CAFile)}, {&acc.Proxy, given.Proxy},
-	} {
-		setIf(f.dst, f.v)
-	}
-	if o.scopes != nil {
-		acc.Scopes = splitScopes(o.scopes)
-	}
-	acc.Export = acc.Export || given.Export
-	if o.secretStdin {
-		acc.ClientSecret = "keyring://" + name + "/" + clientSecretKey
-	}
-	return acc, !sameAccount(old, acc)
-}
-
-// checkAccount finds out before the person signs in whether the config will take the account.
-func checkAccount(cfg *config.Config, name string, conf config.Account) error {
-	if conf.Issuer == "" && conf.Preset == "" {
-		return &usageError{msg: fmt.Sprintf("there is no account %q yet: say where to sign in, with --issuer URL or --preset NAME", name), command: "login"}
-	}
-	text, err := os.ReadFile(cfg.Path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("reading the config: %w", err)
-	}
-	_, err = config.SetAccount(text, name, conf)
-	return err
-}
-
-// clientSecretKey names the secret of an account that holds its client secret.
-const clientSecretKey = "CLIENT_SECRET"
-
-func absolute(path string) string {
-	if path == "" {
-		return ""
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	return abs
-}
-
-// splitScopes takes both --scope a --scope b and --scope "a b".
-func splitScopes(given []string) []string {
-	var scopes []string
-	for _, s := range given {
-		scopes = append(scopes, strings.Fields(s)...)
-	}
-	return scopes
-}
-
-func sameAccount(x, y config.Account) bool {
-	sx, sy := strings.Join(x.Scopes, " "), strings.Join(y.Scopes, " ")
-	x.Scopes, y.Scopes = nil, nil
-	return sx == sy && fmt.Sprint(x) == fmt.Sprint(y)
 }
 
 // openStoreForLogin opens the store and, for the sealed file store asked for by name, makes its key first.
@@ -378,41 +270,4 @@ func (a *app) trustServers(ctx context.Context, store *keyring.Store, account st
 		}
 	}
 	return a.sayEntries(cfg, names)
-}
-
-// sayEntries prints what goes into the client's config.
-func (a *app) sayEntries(cfg *config.Config, names []string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("finding this program: %w", err)
-	}
-	if err := install.StableExe(exe); err != nil {
-		a.sayf("\n(%v)", err)
-	}
-	configPath, err := unlessUsual(cfg.Path, config.PlainPath)
-	if err != nil {
-		return err
-	}
-	state, err := a.stateDir()
-	if err != nil {
-		return err
-	}
-	state, err = unlessUsual(state, config.PlainStateDir)
-	if err != nil {
-		return err
-	}
-	a.sayf("\nPut this into \"mcpServers\" of your client's config in place of what is there:\n")
-	for _, name := range names {
-		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, configPath, state).JSON(name))
-	}
-	return nil
-}
-
-// unlessUsual is "" for a path that a process which was handed nothing but a home folder finds by itself.
-func unlessUsual(path string, usual func() (string, error)) (string, error) {
-	plain, err := usual()
-	if err != nil || path == plain {
-		return "", err
-	}
-	return path, nil
 }

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"mcp-valet/install"
+	"mcp-valet/internal/config"
+)
+
+// sayEntries prints what goes into the client's config.
+func (a *app) sayEntries(cfg *config.Config, names []string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	if err := install.StableExe(exe); err != nil {
+		a.sayf("\n(%v)", err)
+	}
+	configPath, err := unlessUsual(cfg.Path, config.PlainPath)
+	if err != nil {
+		return err
+	}
+	state, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	state, err = unlessUsual(state, config.PlainStateDir)
+	if err != nil {
+		return err
+	}
+	a.sayf("\nPut this into \"mcpServers\" of your client's config in place of what is there:\n")
+	for _, name := range names {
+		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, configPath, state).JSON(name))
+	}
+	return nil
+}
+
+// unlessUsual is "" for a path that a process which was handed nothing but a home folder finds by itself.
+func unlessUsual(path string, usual func() (string, error)) (string, error) {
+	plain, err := usual()
+	if err != nil || path == plain {
+		return "", err
+	}
+	return path, nil
+}

@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 
@@ -22,10 +21,10 @@ func (c *Client) Revoke(ctx context.Context, cred *keyring.Credential) error {
 	if err := bound(c.account, c.route, cred); err != nil {
 		return fmt.Errorf("revoking at %s: %w", cred.Issuer, err)
 	}
-	err := errors.Join(
-		c.revoke(ctx, cred.RevocationEndpoint, cred.RefreshToken, "refresh_token"),
-		c.revoke(ctx, cred.RevocationEndpoint, cred.AccessToken, "access_token"),
-	)
+	err := c.revoke(ctx, cred.RevocationEndpoint, cred.RefreshToken, "refresh_token")
+	if accessErr := c.revoke(ctx, cred.RevocationEndpoint, cred.AccessToken, "access_token"); err == nil {
+		err = accessErr // tried in any case; the first failure is told
+	}
 	if err != nil {
 		return fmt.Errorf("revoking at %s: %w", cred.Issuer, err)
 	}

@@ -41,9 +41,19 @@ type refusal struct{ msg, hint string }
 
 func (e *refusal) Error() string { return e.msg }
 
+// hinted is an error with a hint of its own; its exit code is that of the error within.
+type hinted struct {
+	err  error
+	hint string
+}
+
+func (e *hinted) Error() string { return e.err.Error() }
+func (e *hinted) Unwrap() error { return e.err }
+
 // about says which account and server an error is about, so that its hint can name them.
 type about struct {
 	account, server string
+	issuer          string // its host
 	err             error
 }
 
@@ -72,7 +82,7 @@ var table = []advice{
 	{refresh.ErrForeign, exitRefused, "the config names another issuer, client or token address than the one signed in at; if that is right: mcp-valet login {account}"},
 	{refresh.ErrMisconfigured, exitConfig, "the issuer does not accept this client as it is described; check client id, secret and scopes of the account, then: mcp-valet login {account}"},
 	{refresh.ErrToken, exitRefused, "the token is not the one this server needs; check issuer and audience of the account, then: mcp-valet login {account}"},
-	{refresh.ErrUnreachable, exitUnreachable, "check the network, VPN and proxy, and try again; whoever is signed in stays signed in"},
+	{refresh.ErrUnreachable, exitUnreachable, "{issuer} cannot be reached: check the network, VPN and proxy, and try again; whoever is signed in stays signed in"},
 	{refresh.ErrDenied, exitSignIn, "the sign-in was refused; to try again: mcp-valet login {account}"},
 	{refresh.ErrCodeExpired, exitSignIn, "the code was not used in time; to get a new one: mcp-valet login {account}"},
 	{refresh.ErrSignedOut, exitSignIn, "to sign in: mcp-valet login {account}"},
@@ -89,6 +99,11 @@ var table = []advice{
 
 // classify gives err's exit code and hint.
 func classify(err error) (code int, hint string) {
+	var own *hinted
+	if errors.As(err, &own) {
+		code, _ = classify(own.err)
+		return code, own.hint
+	}
 	var status exitStatus
 	var usage *usageError
 	var no *refusal
@@ -116,12 +131,15 @@ func classify(err error) (code int, hint string) {
 
 // fill puts the names that err is about into a hint.
 func fill(hint string, err error) string {
-	account, server := "ACCOUNT", "NAME"
-	var a *about
-	if errors.As(err, &a) {
-		account, server = cmpOr(a.account, account), cmpOr(a.server, server)
+	names := about{account: "ACCOUNT", server: "NAME", issuer: "the issuer"}
+	for ; err != nil; err = errors.Unwrap(err) {
+		if a, ok := err.(*about); ok {
+			setIf(&names.account, a.account)
+			setIf(&names.server, a.server)
+			setIf(&names.issuer, a.issuer)
+		}
 	}
-	return strings.NewReplacer("{account}", account, "{server}", server).Replace(hint)
+	return strings.NewReplacer("{account}", names.account, "{server}", names.server, "{issuer}", names.issuer).Replace(hint)
 }
 
 func cmpOr(s, other string) string {

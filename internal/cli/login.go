@@ -79,7 +79,7 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	account.ClientSecret = secret
 	cred, err := a.signIn(ctx, store, account, o)
 	if err != nil {
-		return &about{account: name, err: err}
+		return aboutAccount(account, err)
 	}
 	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, secret, cred); err != nil {
 		return &about{account: name, err: err}

@@ -87,6 +87,9 @@ func (a *app) sayLoggedOut(name string, revoked error) error {
 		a.sayf("Logged out of %s: its tokens are gone from this machine. The issuer offers no way to revoke them; end the session on its site if you must.", name)
 		return nil
 	default:
-		return fmt.Errorf("the tokens of %s are gone from this machine, but not revoked at the issuer: %w", name, revoked)
+		return &hinted{
+			fmt.Errorf("the tokens of %s are gone from this machine, but not revoked at the issuer: %w", name, revoked),
+			"a copy of them would stay good until they expire; if that matters, end the session on the issuer's site",
+		}
 	}
 }

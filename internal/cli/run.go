@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -181,7 +182,7 @@ func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, stor
 		if err != nil {
 			return err
 		}
-		l.tokens = &accountTokens{a.ladder(&session{cfg: cfg, store: store, account: account, state: state}), now.Account}
+		l.tokens = &accountTokens{a.ladder(&session{cfg: cfg, store: store, account: account, state: state})}
 	case entry.Auth != nil && entry.Auth.Kind == "secret":
 		l.tokens = secretToken{store, keyring.SecretKey(now.Server, now.TokenEnv)}
 	}
@@ -282,15 +283,12 @@ func (a *app) prepareAdHoc(ctx context.Context, o *runOptions, args []string) (*
 	return &launch{
 		account: o.account,
 		server:  wrapper.Server{Name: adHoc, Path: now.Path, Args: now.Args, TokenEnv: now.TokenEnv},
-		tokens:  &accountTokens{a.ladder(s), o.account},
+		tokens:  &accountTokens{a.ladder(s)},
 	}, nil
 }
 
 // accountTokens gets a token by way of the ladder; its errors name the account.
-type accountTokens struct {
-	ladder  *refresh.Ladder
-	account string
-}
+type accountTokens struct{ ladder *refresh.Ladder }
 
 func (t *accountTokens) Token(ctx context.Context) (keyring.Secret, error) {
 	return t.about(t.ladder.Token(ctx))
@@ -303,9 +301,18 @@ func (t *accountTokens) Stored(ctx context.Context) (keyring.Secret, error) {
 
 func (t *accountTokens) about(token keyring.Secret, err error) (keyring.Secret, error) {
 	if err != nil {
-		return token, &about{account: t.account, err: err}
+		return token, aboutAccount(t.ladder.Account, err)
 	}
 	return token, nil
+}
+
+// aboutAccount names the account and the issuer that an error is about.
+func aboutAccount(account refresh.Account, err error) error {
+	a := &about{account: account.Name, err: err}
+	if u, parseErr := url.Parse(cmpOr(account.Issuer, account.Endpoints.Token)); parseErr == nil {
+		a.issuer = u.Host
+	}
+	return a
 }
 
 // secretToken is a token that does not renew: an API key or a personal access token.

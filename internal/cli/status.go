@@ -81,6 +81,9 @@ func (a *app) status(ctx context.Context, asJSON bool) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
+	if len(cfg.Accounts) == 0 {
+		a.sayf("There is no account yet. mcp-valet login --help tells how to add one.\n")
+	}
 	return a.printStatus(r)
 }
 

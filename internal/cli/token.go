@@ -60,7 +60,7 @@ func (a *app) exported(ctx context.Context, name string) (*keyring.Credential, e
 	ladder.Wait = scriptWait
 	cred, err := ladder.Credential(ctx)
 	if err != nil {
-		return nil, &about{account: name, err: err}
+		return nil, aboutAccount(s.account, err)
 	}
 	return cred, nil
 }

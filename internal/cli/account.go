@@ -82,6 +82,13 @@ func checkAccount(cfg *config.Config, name string, conf config.Account) error {
 	if conf.Issuer == "" && conf.Preset == "" {
 		return &usageError{msg: fmt.Sprintf("there is no account %q yet: say where to sign in, with --issuer URL or --preset NAME", name), command: "login"}
 	}
+	account, err := resolveAccount(name, conf)
+	if err != nil {
+		return &usageError{msg: err.Error(), command: "login"}
+	}
+	if account.ClientID == "" {
+		return &usageError{msg: "give the id of the client that is registered at the provider, with --client-id ID", command: "login"}
+	}
 	text, err := os.ReadFile(cfg.Path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("reading the config: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"mcp-valet/internal/config"
@@ -93,8 +92,16 @@ var table = []advice{
 	{proc.ErrNotFound, exitNotFound, "give the command's full path in the config: mcp-valet config edit"},
 	{proc.ErrNotExecutable, exitNotStarted, "the file is there but cannot be run: check its mode"},
 	{proc.ErrBatchArgument, exitNotStarted, "start the program behind the .cmd or .bat file directly (for npx: node and the script's path)"},
-	{os.ErrNotExist, exitFailure, ""},
-	{context.Canceled, exitFailure, ""},
+	{context.Canceled, exitFailure, "it was interrupted; to try again, start over"},
+}
+
+// refusals are the hints for what an issuer has against a client as it is registered or described (RFC 6749 section 5.2).
+var refusals = map[string]string{
+	"invalid_client":         "the issuer does not take this client: check the client id, and the client secret if it wants one",
+	"unauthorized_client":    "the client may not sign in like this: allow the device flow (or the authorization code flow) for it at the provider",
+	"unsupported_grant_type": "the issuer does not offer this way of signing in; try --browser, or --device",
+	"invalid_scope":          "the issuer does not grant one of the scopes: check --scope",
+	"invalid_target":         "the issuer does not know the resource or audience: check --resource and --audience",
 }
 
 // classify gives err's exit code and hint.
@@ -109,6 +116,7 @@ func classify(err error) (code int, hint string) {
 	var no *refusal
 	var conf *config.Error
 	var missing *noSecret
+	var refused *refresh.OAuthError
 	switch {
 	case errors.As(err, &status):
 		return int(status), ""
@@ -118,6 +126,8 @@ func classify(err error) (code int, hint string) {
 		return exitRefused, no.hint
 	case errors.As(err, &conf):
 		return exitConfig, "to mend it: mcp-valet config edit"
+	case errors.As(err, &refused) && refusals[refused.Code] != "":
+		return exitFailure, refusals[refused.Code]
 	case errors.As(err, &missing):
 		return exitSignIn, fmt.Sprintf("to store it: mcp-valet secret set %s %s", missing.owner, missing.key)
 	}

@@ -79,6 +79,7 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	account.ClientSecret = secret
 	cred, err := a.signIn(ctx, store, account, o)
 	if err != nil {
+		a.sayIssuerWords(err)
 		return aboutAccount(account, err)
 	}
 	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, secret, cred); err != nil {
@@ -236,6 +237,15 @@ func (a *app) keepLogin(ctx context.Context, store *keyring.Store, cfg *config.C
 		}
 		return config.SetStore(b, config.Store{Kind: kind, KeyFile: cfg.Store.KeyFile})
 	})
+}
+
+// sayIssuerWords shows what the issuer says of its refusal: to the person at the terminal, who is signing in there, and
+// nowhere else, since it is not our text.
+func (a *app) sayIssuerWords(err error) {
+	var refusal *refresh.OAuthError
+	if errors.As(err, &refusal) && refusal.Description != "" {
+		a.sayf("The issuer says: %q", person.Sanitize(refusal.Description, 200))
+	}
 }
 
 func (a *app) saySignedIn(cred *keyring.Credential) {

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -65,76 +66,64 @@ func (e *childEnv) split(entry string) (name, value string, ok bool) {
 	if e.goos == "windows" && strings.HasPrefix(entry, "=") {
 		from = 1
 	}
-	eq := strings.Index(entry[from:], "=") + from
-	if eq <= 0 || eq < from {
+	eq := strings.Index(entry[from:], "=")
+	if eq < 1 {
 		return "", "", false
 	}
+	eq += from
 	return entry[:eq], entry[eq+1:], true
 }
 
 // apply sets what the server asks for. Nothing inherited under such a name stays.
 func (e *childEnv) apply(s Server, token keyring.Secret) error {
-	secrets := []secretVariable{}
-	for name, secret := range s.Secrets {
-		secrets = append(secrets, secretVariable{name, secret})
-	}
-	if s.TokenEnv != "" {
-		secrets = append(secrets, secretVariable{s.TokenEnv, token})
-	}
-
-	seen := map[string]bool{}
-	for name := range s.Env {
-		if err := e.claim(name, seen); err != nil {
-			return err
-		}
-	}
-	for _, v := range secrets {
-		if err := e.claim(v.name, seen); err != nil {
-			return err
-		}
+	if err := e.claim(s); err != nil {
+		return err
 	}
 	for name, value := range s.Env {
 		e.put(name, value)
 	}
-	for _, v := range secrets {
-		if !v.secret.IsZero() {
-			e.put(v.name, v.secret.Reveal())
+	secrets := map[string]keyring.Secret{}
+	maps.Copy(secrets, s.Secrets)
+	if s.TokenEnv != "" {
+		secrets[s.TokenEnv] = token
+	}
+	for name, secret := range secrets {
+		if !secret.IsZero() {
+			e.put(name, secret.Reveal())
 		}
 	}
 	return nil
 }
 
-type secretVariable struct {
-	name   string
-	secret keyring.Secret
-}
-
-// claim checks a name that is to be set and removes what was inherited under it.
-func (e *childEnv) claim(name string, seen map[string]bool) error {
-	switch {
-	case name == "":
-		return errors.New("environment variable without a name")
-	case strings.ContainsAny(name, "=\x00"):
-		return fmt.Errorf("environment variable %q: a name cannot hold = or NUL", name)
-	case seen[e.key(name)]:
-		return fmt.Errorf("environment variable %s is set twice", name)
+// claim checks the names that are to be set, and removes what was inherited under them.
+func (e *childEnv) claim(s Server) error {
+	names := slices.Concat(slices.Collect(maps.Keys(s.Env)), slices.Collect(maps.Keys(s.Secrets)))
+	if s.TokenEnv != "" {
+		names = append(names, s.TokenEnv)
 	}
-	seen[e.key(name)] = true
-	delete(e.vars, e.key(name))
+	slices.Sort(names) // the same error each time
+	seen := map[string]bool{}
+	for _, name := range names {
+		switch {
+		case name == "":
+			return errors.New("environment variable without a name")
+		case strings.ContainsAny(name, "=\x00"):
+			return fmt.Errorf("environment variable %q: a name cannot hold = or NUL", name)
+		case seen[e.key(name)]:
+			return fmt.Errorf("environment variable %s is set twice", name)
+		}
+		seen[e.key(name)] = true
+		delete(e.vars, e.key(name))
+	}
 	return nil
 }
 
 // list gives the finished environment.
 func (e *childEnv) list() ([]string, error) {
-	keys := make([]string, 0, len(e.vars))
-	for key := range e.vars {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	list := make([]string, 0, len(keys))
-	for _, key := range keys {
+	list := make([]string, 0, len(e.vars))
+	for _, key := range slices.Sorted(maps.Keys(e.vars)) {
 		v := e.vars[key]
-		if strings.ContainsRune(v.name, 0) || strings.ContainsRune(v.value, 0) {
+		if strings.ContainsRune(v.name+v.value, 0) {
 			return nil, fmt.Errorf("environment variable %q: a value cannot hold NUL", v.name)
 		}
 		list = append(list, v.name+"="+v.value)

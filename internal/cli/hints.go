@@ -90,7 +90,7 @@ var table = []advice{
 	{refresh.ErrInsecureURL, exitConfig, "addresses must begin with https:// (http:// only for this machine)"},
 	{refresh.ErrDiscovery, exitFailure, "check the issuer address: it must be exactly the one that the identity provider shows"},
 	{proc.ErrNotFound, exitNotFound, "give the command's full path in the config: mcp-valet config edit"},
-	{proc.ErrNotExecutable, exitNotStarted, "the file is there but cannot be run: check its mode"},
+	{proc.ErrNotExecutable, exitNotStarted, "the program is there but cannot be run: check its mode, its folder (cwd) and arguments"},
 	{proc.ErrBatchArgument, exitNotStarted, "start the program behind the .cmd or .bat file directly (for npx: node and the script's path)"},
 	{context.Canceled, exitFailure, "it was interrupted; to try again, start over"},
 }

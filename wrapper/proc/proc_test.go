@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,11 +154,19 @@ func TestBigMessages(t *testing.T) {
 // TestCloseStdinDuringWrite: a child that reads nothing does not hold us up.
 func TestCloseStdinDuringWrite(t *testing.T) {
 	p := start(t, "deaf")
+	var written atomic.Int64
 	writing := make(chan error, 1)
 	go func() {
-		_, err := p.Stdin().Write(make([]byte, 5<<20))
-		writing <- err
+		for {
+			n, err := p.Stdin().Write(make([]byte, 4<<10))
+			written.Add(int64(n))
+			if err != nil {
+				writing <- err
+				return
+			}
+		}
 	}()
+	settled(&written)
 	within(t, "closing stdin", func() { p.Stdin().Close() })
 	within(t, "the write", func() {
 		if err := <-writing; !errors.Is(err, os.ErrClosed) {
@@ -166,6 +175,18 @@ func TestCloseStdinDuringWrite(t *testing.T) {
 	})
 	if _, err := p.Stdin().Write([]byte("x")); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("a write after Close gave %v, want os.ErrClosed", err)
+	}
+}
+
+// settled waits until a count has stopped growing, which is when its writer waits for the child.
+func settled(count *atomic.Int64) {
+	for last := int64(0); ; {
+		time.Sleep(50 * time.Millisecond)
+		now := count.Load()
+		if now > 0 && now == last {
+			return
+		}
+		last = now
 	}
 }
 

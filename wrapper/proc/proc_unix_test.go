@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -95,10 +96,20 @@ func TestStdoutHeldByStranger(t *testing.T) {
 	}
 	p := startSpec(t, shell)
 	pids := []int{number(readLine(t, p.Stdout())), number(readLine(t, p.Stdout()))}
+	var reading atomic.Int64
+	end := make(chan error, 1)
+	go func() {
+		reading.Add(1)
+		_, err := p.Stdout().Read(make([]byte, 1))
+		end <- err
+	}()
+	settled(&reading)
 	within(t, "Close", func() { p.Close() })
-	if got := readAll(t, "stdout", p.Stdout()); got != "" {
-		t.Errorf("stdout %q", got)
-	}
+	within(t, "the read", func() {
+		if err := <-end; err != io.EOF {
+			t.Errorf("the read gave %v, want io.EOF", err)
+		}
+	})
 	left := 0
 	for _, pid := range pids {
 		if pgid, err := unix.Getpgid(pid); err == nil && pgid == pid && alive(pid) {

@@ -177,6 +177,7 @@ func TestMendPath(t *testing.T) {
 		{"extra is there", "linux", "/opt/node/bin/:/usr/bin", []string{"/opt/node/bin"}, "/opt/node/bin/:/usr/bin"},
 		{"no extra", "linux", "/usr/bin", []string{""}, "/usr/bin"},
 		{"empty", "linux", "", []string{"/a"}, "/a"},
+		{"separator in a name", "linux", "/a", []string{"/b:c"}, "/a"},
 		{"launchd", "darwin", "/usr/bin:/bin", nil, "/usr/bin:/bin:/opt/homebrew/bin:/usr/local/bin"},
 		{"half there", "darwin", "/usr/local/bin:/bin", []string{"/opt/homebrew/bin"}, "/usr/local/bin:/bin:/opt/homebrew/bin"},
 		{"windows", "windows", `C:\Windows`, []string{`C:\nodejs`}, `C:\Windows;C:\nodejs`},

@@ -13,7 +13,8 @@ var startable = []string{".COM", ".EXE", ".BAT", ".CMD"}
 var guiPath = map[string][]string{"darwin": {"/opt/homebrew/bin", "/usr/local/bin"}}
 
 // MendPath adds to a PATH the folders that a program started from a desktop lacks, and extra, each
-// only when missing and at the end, so that nothing is shadowed.
+// only when missing and at the end, so that nothing is shadowed. A folder that PATH cannot hold, as its
+// name has the separator in it, is left out.
 func MendPath(goos, path string, extra ...string) string {
 	sep := string(listSeparator(goos))
 	var entries []string
@@ -21,7 +22,7 @@ func MendPath(goos, path string, extra ...string) string {
 		entries = strings.Split(path, sep)
 	}
 	for _, dir := range slices.Concat(guiPath[goos], extra) {
-		if dir != "" && !slices.ContainsFunc(entries, func(e string) bool { return sameEntry(goos, e, dir) }) {
+		if dir != "" && !strings.Contains(dir, sep) && !slices.ContainsFunc(entries, func(e string) bool { return sameEntry(goos, e, dir) }) {
 			entries = append(entries, dir)
 		}
 	}

@@ -19,7 +19,7 @@ type Credential struct {
 	TokenEndpoint      string // the only place the refresh token is ever sent to
 	RevocationEndpoint string
 	ClientID           string
-	Route              string   // digest of the proxy and the certificate authorities that the issuer was reached with; "": the system's
+	Route              string   // digest of the proxy, certificate authorities and endpoints that the issuer was reached by; "": none were named
 	Scopes             []string // as granted
 	Audience           string
 	Resource           string // RFC 8707
@@ -29,6 +29,7 @@ type Credential struct {
 	TokenType          string
 	ObtainedAt         time.Time
 	Expiry             time.Time // of the access token; zero: the issuer gave none
+	Export             bool      // a person agreed that scripts may have the access token
 	Serial             int64     // grows by one with each save
 }
 
@@ -52,6 +53,7 @@ type credentialRecord struct {
 	TokenType          string     `json:"token_type,omitempty"`
 	ObtainedAt         *time.Time `json:"obtained_at,omitempty"` // RFC 3339, UTC
 	Expiry             *time.Time `json:"expiry,omitempty"`
+	Export             bool       `json:"export,omitempty"`
 }
 
 // Credential reads the credential of an account. A record that is not one, or
@@ -127,6 +129,7 @@ func encodeCredential(c *Credential) (Secret, error) {
 		TokenType:          c.TokenType,
 		ObtainedAt:         storedTime(c.ObtainedAt),
 		Expiry:             storedTime(c.Expiry),
+		Export:             c.Export,
 	}, append([]string{
 		c.Account, c.Issuer, c.TokenEndpoint, c.RevocationEndpoint, c.ClientID, c.Route, c.Audience, c.Resource,
 		c.Subject, c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.TokenType,
@@ -157,6 +160,7 @@ func decodeCredential(v Secret, account string) (*Credential, error) {
 		TokenType:          r.TokenType,
 		ObtainedAt:         readTime(r.ObtainedAt),
 		Expiry:             readTime(r.Expiry),
+		Export:             r.Export,
 		Serial:             r.Serial,
 	}, nil
 }

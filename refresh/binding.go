@@ -11,20 +11,24 @@ import (
 // bound checks that a stored credential is of the issuer and client that the configuration names, and that its token
 // endpoint is where the configuration says. The configuration is a file that a program can edit behind a person's
 // back; the credential is what the person signed in to. Scopes are not compared: an issuer may grant fewer.
-// The route counts as well: whoever sets both proxy and CA file stands between us and the issuer.
+// The route counts as well: whoever sets both proxy and CA file, or one of the endpoints, stands between us and the issuer.
 func bound(a Account, route string, c *keyring.Credential) error {
 	switch {
-	case route != c.Route:
-		return foreign(a, "proxy or CA file")
 	case !sameIssuer(a.Issuer, c.Issuer):
 		return foreign(a, "issuer")
 	case c.ClientID != a.ClientID:
 		return foreign(a, "client id")
 	case a.Endpoints.Token != "" && !sameOrigins(a.Endpoints.Token, c.TokenEndpoint):
 		return foreign(a, "token endpoint")
+	case route != c.Route:
+		return foreign(a, "proxy, CA file or endpoint")
 	}
 	return nil
 }
+
+// Bound checks that a stored credential was got from the issuer, by the client and on the way that the account describes;
+// otherwise the error wraps [ErrForeign]. It speaks to nobody.
+func Bound(a Account, c *keyring.Credential) error { return boundNow(a, c) }
 
 // boundNow is bound with the CA file as it is now.
 func boundNow(a Account, c *keyring.Credential) error {
@@ -32,17 +36,21 @@ func boundNow(a Account, c *keyring.Credential) error {
 	if err != nil {
 		return fmt.Errorf("account %q: %w", a.Name, err)
 	}
-	return bound(a, routeOf(a.Proxy, pem), c)
+	return bound(a, routeOf(a, pem), c)
 }
 
-// routeOf tells one way to the issuer from another: proxy and further certificate authorities of the configuration. ""
-// is the way that the system and the environment give.
-func routeOf(proxy string, pem []byte) string {
-	if proxy == "" && len(pem) == 0 {
+// routeOf tells one way to the issuer from another: the proxy, the further certificate authorities and the endpoints
+// that the configuration names. "" is the way that the system, the environment and the issuer's own description give.
+func routeOf(a Account, pem []byte) string {
+	if a.Proxy == "" && len(pem) == 0 && a.Endpoints == (Endpoints{}) {
 		return ""
 	}
-	sum := sha256.Sum256(append([]byte(proxy+"\x00"), pem...))
-	return hex.EncodeToString(sum[:])
+	e := a.Endpoints
+	h := sha256.New()
+	for _, part := range []string{a.Proxy, e.Authorization, e.DeviceAuthorization, e.Token, e.Revocation, e.JWKS, string(pem)} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func foreign(a Account, what string) error {

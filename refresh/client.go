@@ -42,7 +42,7 @@ func New(a Account) (*Client, error) {
 	return &Client{
 		account:     a,
 		issuer:      issuer,
-		route:       routeOf(a.Proxy, pem),
+		route:       routeOf(a, pem),
 		http:        newHTTPClient(transport),
 		discovering: make(chan struct{}, 1),
 		browserWait: 5 * time.Minute,

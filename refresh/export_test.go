@@ -42,6 +42,9 @@ func (c *Client) ParseDeviceCode(status int, mediaType, body string, asked time.
 	return &d.DeviceAuthResponse, d.interval, nil
 }
 
+// RouteOf is the route of an account that names no CA file, for credentials made by hand.
+func RouteOf(a Account) string { return routeOf(a, nil) }
+
 var (
 	CheckURL   = checkURL
 	SameIssuer = sameIssuer

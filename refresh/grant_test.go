@@ -197,8 +197,9 @@ func TestRefreshFindsItsEndpoint(t *testing.T) {
 		{"issuer does not describe itself just now", func(i *rotatingIssuer, _ *refresh.Account, _ *keyring.Credential) {
 			i.set(func(i *rotatingIssuer) { i.noDocument = true })
 		}, "/token"},
-		{"configured", func(i *rotatingIssuer, a *refresh.Account, _ *keyring.Credential) {
+		{"configured", func(i *rotatingIssuer, a *refresh.Account, c *keyring.Credential) {
 			a.Endpoints.Token = i.URL + "/configured"
+			c.Route = refresh.RouteOf(*a)
 		}, "/token"},
 		{"configured issuer with a closing slash", func(_ *rotatingIssuer, a *refresh.Account, _ *keyring.Credential) {
 			a.Issuer += "/"

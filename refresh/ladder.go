@@ -130,11 +130,12 @@ func (l *Ladder) renew(ctx context.Context, c *keyring.Credential) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return l.explain(l.Agent(ctx, l.Account.Name))
+	return l.explain(c, l.Agent(ctx, l.Account.Name))
 }
 
-// explain makes of the agent's error one that says what it means for the token.
-func (l *Ladder) explain(err error) error {
+// explain makes of the agent's error one that says what it means for the token. What is remembered of an earlier
+// sign-in explains nothing: an agent that was killed left no word about c.
+func (l *Ladder) explain(c *keyring.Credential, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -143,8 +144,8 @@ func (l *Ladder) explain(err error) error {
 	case known(err):
 		return err
 	}
-	if why := l.state().Err(); why != nil {
-		return fmt.Errorf("%w: %w", why, err)
+	if s := l.state(); s.about(c) && s.Err() != nil {
+		return fmt.Errorf("%w: %w", s.Err(), err)
 	}
 	return err
 }

@@ -45,10 +45,12 @@ func TestBareRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			i := newRotatingIssuer(t)
 			v := newValet(t, i)
-			v.save(t, i.longExpired("ada"))
 			if tt.prepare != nil {
 				tt.prepare(i, v)
 			}
+			c := i.longExpired("ada")
+			c.Route = refresh.RouteOf(v.account)
+			v.save(t, c)
 			for n, answer := range tt.answers {
 				i.set(answer)
 				if err := v.renewNow(t.Context()); !errors.Is(err, tt.want[n]) {

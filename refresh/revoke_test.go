@@ -74,9 +74,11 @@ func TestRevokeNowhere(t *testing.T) {
 		"no endpoint":      {func(c *keyring.Credential) { c.RevocationEndpoint = "" }, refresh.ErrNoRevocation},
 		"another issuer":   {func(c *keyring.Credential) { c.Issuer = "https://other.test" }, refresh.ErrForeign},
 		"another client":   {func(c *keyring.Credential) { c.ClientID = "other" }, refresh.ErrForeign},
+		"another route":    {func(c *keyring.Credential) { c.Route = "" }, refresh.ErrForeign},
 		"endpoint on http": {func(c *keyring.Credential) { c.RevocationEndpoint = "http://idp.test/revoke" }, refresh.ErrInsecureURL},
 	} {
 		cred := held()
+		cred.Route = refresh.RouteOf(a)
 		test.spoil(cred)
 		if err := newClient(t, a, network).Revoke(t.Context(), cred); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", name, err)

@@ -91,10 +91,20 @@ func writeState(stateDir, account string, s State) error {
 	return keyring.WriteFile(path, append(b, '\n'))
 }
 
-var errTooLarge = errors.New("the file is too large")
+var (
+	errTooLarge   = errors.New("the file is too large")
+	errNotRegular = errors.New("it is not a regular file")
+)
 
 // readBounded reads a file of at most limit bytes.
 func readBounded(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular // opening a pipe would wait for whoever is to write to it
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -157,6 +157,7 @@ func (a *app) runEditor(ctx context.Context, file string) error {
 	words := strings.Fields(editor())
 	cmd := exec.CommandContext(ctx, words[0], append(words[1:], file)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
+	cmd.Env = person.ForeignEnv(os.Environ())
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("running the editor %s: %w", words[0], err)
 	}

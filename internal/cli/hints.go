@@ -78,7 +78,7 @@ var table = []advice{
 	{keyring.ErrCorrupt, exitKeychain, "the stored record is damaged; mcp-valet login {account} writes a fresh one"},
 	{keyring.ErrBusy, exitFailure, "another mcp-valet is at the same work; wait for it to end and try again"},
 	{keyring.ErrUnknown, exitKeychain, "the keychain did not say whether it saved the record: run mcp-valet status, then try again"},
-	{refresh.ErrForeign, exitRefused, "the config names another issuer, client or token address than the one signed in at; if that is right: mcp-valet login {account}"},
+	{refresh.ErrForeign, exitRefused, "the account in the config is not the one that you signed in to; if you changed it, mcp-valet login {account} shows the difference and asks; if not, put it right: mcp-valet config edit"},
 	{refresh.ErrMisconfigured, exitConfig, "the issuer does not accept this client as it is described; check client id, secret and scopes of the account, then: mcp-valet login {account}"},
 	{refresh.ErrToken, exitRefused, "the token is not the one this server needs; check issuer and audience of the account, then: mcp-valet login {account}"},
 	{refresh.ErrUnreachable, exitUnreachable, "{issuer} cannot be reached: check the network, VPN and proxy, and try again; whoever is signed in stays signed in"},

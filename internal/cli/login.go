@@ -65,7 +65,7 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	if err != nil {
 		return &about{account: name, err: err}
 	}
-	if err := probe(ctx, store, name); err != nil {
+	if err := a.sameAsBefore(ctx, store, name, conf); err != nil {
 		return &about{account: name, err: err}
 	}
 	secret, err := a.loginSecret(ctx, store, name, &conf, o)
@@ -81,6 +81,10 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	if err != nil {
 		a.sayIssuerWords(err)
 		return aboutAccount(account, err)
+	}
+	cred.Export = conf.Export
+	if conf.Export {
+		a.sayf("Scripts may have this account's token (mcp-valet token %s).", name)
 	}
 	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, secret, cred); err != nil {
 		return &about{account: name, err: err}
@@ -103,13 +107,47 @@ func (a *app) openStoreForLogin(cfg *config.Config) (*keyring.Store, error) {
 	return a.openStore(cfg, personLimit)
 }
 
-// probe finds out before the person signs in whether the keychain will take the result.
-func probe(ctx context.Context, store *keyring.Store, name string) error {
-	_, err := store.Credential(ctx, name)
+// sameAsBefore finds out before the person signs in whether the keychain will take the result, and whether the config
+// still describes the account that the person signed in to the last time. If it does not, somebody may have edited it
+// to have the sign-in, or the client secret, sent elsewhere: a person must agree to the change first.
+func (a *app) sameAsBefore(ctx context.Context, store *keyring.Store, name string, conf config.Account) error {
+	cred, err := store.Credential(ctx, name)
 	if errors.Is(err, keyring.ErrNotFound) || errors.Is(err, keyring.ErrCorrupt) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	account, err := resolveAccount(name, conf)
+	if err != nil {
+		return err
+	}
+	if err := refresh.Bound(account, cred); !errors.Is(err, refresh.ErrForeign) {
+		return err
+	}
+	a.sayf("Account %s is described differently than at the last sign-in. Then:", name)
+	a.sayf("    issuer %s, client %s, tokens from %s", printable(cred.Issuer), printable(cred.ClientID), printable(cred.TokenEndpoint))
+	a.sayf("Now:")
+	for _, l := range accountLines(account) {
+		a.sayf("    %-22s %s", l.label, printable(l.value))
+	}
+	return a.mustConfirm(ctx, "Sign in there? Say no if you did not make this change.")
+}
+
+// accountLines are the parts of an account that say where a sign-in goes.
+func accountLines(account refresh.Account) []trustLine {
+	e := account.Endpoints
+	var lines []trustLine
+	for _, l := range []trustLine{
+		{"issuer", account.Issuer}, {"client", account.ClientID}, {"proxy", account.Proxy}, {"CA file", account.CAFile},
+		{"authorization endpoint", e.Authorization}, {"device endpoint", e.DeviceAuthorization}, {"token endpoint", e.Token},
+		{"revocation endpoint", e.Revocation}, {"keys", e.JWKS},
+	} {
+		if l.value != "" {
+			lines = append(lines, l)
+		}
+	}
+	return lines
 }
 
 // loginSecret is the client secret to sign in with: from stdin, or the one kept earlier.
@@ -154,6 +192,9 @@ func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.
 	client, err := refresh.New(account)
 	if err != nil {
 		return nil, err
+	}
+	for _, l := range accountLines(account) { // where the sign-in goes, before it goes there
+		a.sayf("%-22s %s", l.label, printable(l.value))
 	}
 	lock, err := lockFor(ctx, store, keyring.SignInLock, account.Name)
 	if err != nil {

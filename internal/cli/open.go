@@ -16,6 +16,8 @@ import (
 const (
 	// startLimit bounds one keychain call where a client waits for us.
 	startLimit = 3 * time.Second
+	// plainLimit bounds it where the server needs nothing from the keychain.
+	plainLimit = time.Second
 	// personLimit bounds one keychain call where a person may be typing the keychain's password.
 	personLimit = 120 * time.Second
 )

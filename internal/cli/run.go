@@ -154,8 +154,7 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 		Name: name, Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv,
 	}}
 	if now.TokenEnv == "" && len(refs) == 0 {
-		l.server.Path, err = proc.Resolve(entry.Command, entry.Cwd, os.Environ())
-		return l, err
+		return l, a.preparePlain(ctx, cfg, l, now)
 	}
 	store, err := a.openStore(cfg, startLimit)
 	if err != nil {
@@ -168,6 +167,22 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 		return nil, &about{account: now.Account, server: name, err: err}
 	}
 	return l, a.addTokens(ctx, l, cfg, store, entry, now)
+}
+
+// preparePlain is for a server that gets no secret. One that a person once agreed to may not lose its account in the
+// config in silence: whoever edits it away would have a program of theirs started unseen.
+func (a *app) preparePlain(ctx context.Context, cfg *config.Config, l *launch, now *keyring.Trust) (err error) {
+	store, err := a.openStore(cfg, plainLimit)
+	if err == nil {
+		if then, err := store.Trust(ctx, now.Server); err == nil {
+			now.Path = then.Path
+			if diff := differences(then, now); len(diff) > 0 {
+				return untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
+			}
+		}
+	}
+	l.server.Path, err = proc.Resolve(now.Command, now.Dir, os.Environ())
+	return err
 }
 
 // addTokens says where the server's token comes from.
@@ -220,7 +235,7 @@ func neverSignedIn(ctx context.Context, store *keyring.Store, account string) bo
 
 func untrusted(now *keyring.Trust, why string) error {
 	return &about{account: now.Account, server: now.Server, err: &refusal{
-		fmt.Sprintf("server %s is given no token: %s", now.Server, why),
+		fmt.Sprintf("server %s is not started, and is given nothing: %s", now.Server, why),
 		"to look at it and agree: mcp-valet trust " + now.Server,
 	}}
 }

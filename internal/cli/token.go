@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,6 +57,9 @@ func (a *app) exported(ctx context.Context, name string) (*keyring.Credential, e
 			fmt.Sprintf(`to allow it, set "export": true for %s: mcp-valet config edit`, name),
 		}
 	}
+	if err := a.agreedToExport(ctx, s); err != nil {
+		return nil, &about{account: name, err: err}
+	}
 	ladder := a.ladder(s)
 	ladder.Wait = scriptWait
 	cred, err := ladder.Credential(ctx)
@@ -63,6 +67,34 @@ func (a *app) exported(ctx context.Context, name string) (*keyring.Credential, e
 		return nil, aboutAccount(s.account, err)
 	}
 	return cred, nil
+}
+
+// agreedToExport makes sure that a person agreed to what the config says: it can be edited behind their back.
+func (a *app) agreedToExport(ctx context.Context, s *session) error {
+	cred, err := s.store.Credential(ctx, s.account.Name)
+	if errors.Is(err, keyring.ErrNotFound) || err == nil && cred.Export {
+		return nil // in the first case there is nothing to hand out
+	}
+	if err != nil {
+		return err
+	}
+	question := "Scripts may not have the token of " + s.account.Name + " so far, but the config says so now. Allow it?"
+	if err := a.mustConfirm(ctx, question); err != nil {
+		return &refusal{
+			"the config lets scripts have the token, but nobody agreed to that at the sign-in",
+			"to agree: mcp-valet login " + s.account.Name + ", or run this command once in a terminal",
+		}
+	}
+	lock, err := lockFor(ctx, s.store, keyring.RefreshLock, s.account.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if cred, err = s.store.Credential(ctx, s.account.Name); err != nil {
+		return err
+	}
+	cred.Export = true
+	return s.store.SaveCredential(ctx, cred)
 }
 
 // scriptWait is how long a script waits for a renewal; no client's start-up time limit applies.

@@ -76,14 +76,25 @@ func (a *app) mustConfirm(ctx context.Context, question string) error {
 	return nil
 }
 
-// trustAsShown shows a server's entry and trusts it: for the commands whose very purpose is that.
+// trustAsShown shows a server's entry and trusts it: for the commands whose very purpose is that. An entry that differs
+// from what was agreed to earlier is not waved through: the difference is shown, and a person asked.
 func (a *app) trustAsShown(ctx context.Context, store *keyring.Store, cfg *config.Config, name string) error {
 	now, err := describe(cfg, name)
 	if err != nil {
 		a.sayf("  %s: left out, it cannot be started: %v", name, err)
 		return nil
 	}
-	a.showTrust(nil, now)
+	then, err := store.Trust(ctx, name)
+	if err != nil && !errors.Is(err, keyring.ErrNotFound) && !errors.Is(err, keyring.ErrCorrupt) {
+		return &about{server: name, account: now.Account, err: err}
+	}
+	a.showTrust(then, now)
+	if then != nil && len(differences(then, now)) > 0 {
+		if err := a.mustConfirm(ctx, name+" has changed since you agreed to it. Start it like this from now on?"); err != nil {
+			a.sayf("  %s is left as it was: it gets nothing until you agree (mcp-valet trust %s)", name, name)
+			return ctx.Err()
+		}
+	}
 	if err := store.SaveTrust(ctx, now); err != nil {
 		return &about{server: name, account: now.Account, err: err}
 	}

@@ -79,7 +79,7 @@ func loopback(host string) bool {
 // its child, or itself: so it is never killed, and a signal to our process group does not reach it.
 func start(ctx context.Context, argv []string, wait time.Duration) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = foreignEnv(os.Environ())
+	cmd.Env = ForeignEnv(os.Environ())
 	cmd.SysProcAttr = apart()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("opening a browser: %w", err)
@@ -101,7 +101,8 @@ func start(ctx context.Context, argv []string, wait time.Duration) error {
 	}
 }
 
-func foreignEnv(environ []string) []string {
+// ForeignEnv is an environment for programs that are none of MCP: less every variable that may hold a secret of it.
+func ForeignEnv(environ []string) []string {
 	var env []string
 	for _, kv := range environ {
 		if !strings.HasPrefix(strings.ToUpper(kv), "MCP_") {

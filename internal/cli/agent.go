@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"mcp-valet/internal/config"
-	"mcp-valet/keyring"
 	"mcp-valet/refresh"
 	"mcp-valet/wrapper/proc"
 )
@@ -33,12 +32,12 @@ func (a *app) agentRefresh(ctx context.Context, name string) error {
 	return refresh.Renew(ctx, s.store, s.account, s.state)
 }
 
-// agentVerdicts tells what an agent's exit code means. Codes are all that it may say: whatever it prints is lost.
+// agentVerdicts tells what an agent's exit code means. Codes are all that it may say: whatever it prints is lost. Of its
+// other ends the notes of the renewal tell more.
 var agentVerdicts = map[int]error{
 	exitSignIn:      refresh.ErrSignedOut,
 	exitUnreachable: refresh.ErrUnreachable,
 	exitRefused:     refresh.ErrForeign,
-	exitKeychain:    keyring.ErrUnavailable,
 }
 
 // errAgent is an agent that ended for a reason of its own.

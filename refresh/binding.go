@@ -15,13 +15,13 @@ import (
 func bound(a Account, route string, c *keyring.Credential) error {
 	switch {
 	case !sameIssuer(a.Issuer, c.Issuer):
-		return foreign(a, "issuer")
+		return foreign("issuer")
 	case c.ClientID != a.ClientID:
-		return foreign(a, "client id")
+		return foreign("client id")
 	case a.Endpoints.Token != "" && !sameOrigins(a.Endpoints.Token, c.TokenEndpoint):
-		return foreign(a, "token endpoint")
+		return foreign("token endpoint")
 	case route != c.Route:
-		return foreign(a, "proxy, CA file or endpoint")
+		return foreign("proxy, CA file or endpoint")
 	}
 	return nil
 }
@@ -53,9 +53,7 @@ func routeOf(a Account, pem []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func foreign(a Account, what string) error {
-	return fmt.Errorf("account %q: %w: another %s", a.Name, ErrForeign, what)
-}
+func foreign(what string) error { return fmt.Errorf("%w: another %s", ErrForeign, what) }
 
 // addressed tells whether the stored access token was asked for with the audience and resource of the configuration.
 // One that was not is never given away, but the sign-in behind it may be able to get the right one.

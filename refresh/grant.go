@@ -55,7 +55,7 @@ func (c *Client) grantEndpoint(ctx context.Context, old *keyring.Credential) (st
 		return old.TokenEndpoint, nil
 	}
 	if !sameOrigins(m.endpoints.Token, old.TokenEndpoint) {
-		return "", foreign(c.account, "token endpoint")
+		return "", foreign("token endpoint")
 	}
 	return m.endpoints.Token, nil
 }

@@ -33,7 +33,7 @@ func (m TextMasker) End() []byte              { return m.end() }
 func LongEnough(values ...string) []string {
 	var all []string
 	for _, v := range values {
-		if v = strings.TrimSpace(v); len(v) >= minSecret {
+		if v = strings.TrimSpace(v); len(v) >= MaskedFrom {
 			all = append(all, v)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// minSecret is the length in bytes from which a secret is masked: a shorter one is likely to be part of a word.
-	minSecret = 12
+	// MaskedFrom is the length in bytes from which a secret is masked: a shorter one is likely to be part of a word.
+	MaskedFrom = 12
 	// minProbe and maxProbe bound the part of a secret that a message is first searched for.
 	minProbe, maxProbe = 4, 16
 )
@@ -39,7 +39,7 @@ func newMasker(secrets []keyring.Secret) *masker {
 	seen := map[string]bool{}
 	for _, s := range secrets {
 		value := strings.TrimSpace(s.Reveal())
-		if len(value) < minSecret || seen[value] {
+		if len(value) < MaskedFrom || seen[value] {
 			continue
 		}
 		seen[value] = true

@@ -157,7 +157,7 @@ func (l *layer) cut(end int64) {
 			l.unescape(true)
 		}
 		for _, k := range l.states {
-			if k >= minSecret {
+			if k >= MaskedFrom {
 				l.star(l.starts[(l.n-k)&(len(l.starts)-1)], end)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -114,11 +115,15 @@ func (a *app) configEdit(ctx context.Context) error {
 	return os.Remove(draft)
 }
 
-// startDraft writes the text to edit; a draft that an earlier edit left is kept, since it is somebody's work.
+// startDraft writes the text to edit. A draft that an earlier edit left is somebody's work, but may be older than the
+// config: it is put aside.
 func (a *app) startDraft(draft string, text []byte) error {
 	if _, err := os.Lstat(draft); err == nil {
-		a.sayf("Going on with the text that an earlier edit left in %s.", draft)
-		return nil
+		aside := draft + time.Now().Format("-20060102-150405")
+		if err := os.Rename(draft, aside); err != nil {
+			return fmt.Errorf("putting an earlier draft aside: %w", err)
+		}
+		a.sayf("The text that an earlier edit left is now in %s; this edit begins with the config as it is.", aside)
 	}
 	if len(text) == 0 {
 		text = config.Template()

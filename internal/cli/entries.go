@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
@@ -30,9 +31,11 @@ func (a *app) sayEntries(cfg *config.Config, names []string) error {
 		return err
 	}
 	a.sayf("\nPut this into \"mcpServers\" of your client's config in place of what is there:\n")
+	var entries []string
 	for _, name := range names {
-		fmt.Fprintf(a.stderr, "%s\n", install.EntryFor(exe, name, configPath, state).JSON(name))
+		entries = append(entries, string(install.EntryFor(exe, name, configPath, state).JSON(name)))
 	}
+	a.sayf("%s", strings.Join(entries, ",\n"))
 	return nil
 }
 

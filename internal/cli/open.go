@@ -69,13 +69,20 @@ func (a *app) openStore(cfg *config.Config, limit time.Duration) (*keyring.Store
 	if kind != "keychain" && kind != "file" {
 		return nil, &usageError{msg: fmt.Sprintf("there is no store %q: keychain or file", kind)}
 	}
-	return keyring.Open(keyring.Options{
+	store, err := keyring.Open(keyring.Options{
 		Kind:     kind,
 		StateDir: state,
 		KeyFile:  storeKeyFile(cfg),
 		Key:      keyring.NewSecret(os.Getenv("MCP_VALET_STORE_KEY")),
 		Timeout:  limit,
 	})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &hinted{
+			fmt.Errorf("%w: %w", keyring.ErrUnavailable, err),
+			"the key of the sealed store is missing: put it back, or set MCP_VALET_STORE_KEY, or sign in anew (mcp-valet login)",
+		}
+	}
+	return store, err
 }
 
 // storeKeyFile is where the key of the sealed file store lies unless the environment holds it.

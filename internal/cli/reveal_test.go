@@ -16,6 +16,7 @@ import (
 // on its way to the keychain, to the issuer, into a server's environment, or to a script that was promised it.
 var mayReveal = []string{
 	"internal/cli: app.credentialGet", // to a script, where the account says "export": true
+	"internal/cli: app.secretSet",     // its length alone
 	"internal/cli: app.token",
 	"keyring: Secret.Equal",
 	"keyring: decodeRecord",

@@ -199,7 +199,7 @@ func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, stor
 		}
 		l.tokens = &accountTokens{a.ladder(&session{cfg: cfg, store: store, account: account, state: state})}
 	case entry.Auth != nil && entry.Auth.Kind == "secret":
-		l.tokens = secretToken{store, keyring.SecretKey(now.Server, now.TokenEnv)}
+		l.tokens = secretToken{store, now.Server, now.TokenEnv}
 	}
 	return nil
 }
@@ -332,10 +332,14 @@ func aboutAccount(account refresh.Account, err error) error {
 
 // secretToken is a token that does not renew: an API key or a personal access token.
 type secretToken struct {
-	store *keyring.Store
-	key   keyring.Key
+	store      *keyring.Store
+	owner, key string
 }
 
 func (t secretToken) Token(ctx context.Context) (keyring.Secret, error) {
-	return t.store.Get(ctx, t.key)
+	token, err := t.store.Get(ctx, keyring.SecretKey(t.owner, t.key))
+	if errors.Is(err, keyring.ErrNotFound) {
+		err = missingSecret(t.owner, t.key)
+	}
+	return token, err
 }

@@ -11,6 +11,7 @@ import (
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
 	"mcp-valet/keyring"
+	"mcp-valet/wrapper"
 )
 
 var secretSetCommand = command{
@@ -58,6 +59,9 @@ func (a *app) secretSet(ctx context.Context, name, key string) error {
 	}
 	if err := store.Set(ctx, keyring.SecretKey(name, key), value); err != nil {
 		return err
+	}
+	if len(value.Reveal()) < wrapper.MaskedFrom {
+		a.sayf("It has fewer than %d characters: too few to be masked in what a server sends to the client.", wrapper.MaskedFrom)
 	}
 	a.sayf("Kept. In the config it is \"keyring://%s/%s\".", name, key)
 	users := serversWithSecret(cfg, name, key)

@@ -56,7 +56,11 @@ func (a *app) trust(ctx context.Context, name string) error {
 	if err := a.mustConfirm(ctx, "Start it like this, with its token and secrets?"); err != nil {
 		return err
 	}
-	return store.SaveTrust(ctx, now)
+	if err := store.SaveTrust(ctx, now); err != nil {
+		return err
+	}
+	a.sayf("%s is trusted.", name)
+	return nil
 }
 
 // mustConfirm asks a question in the terminal; without a terminal, or with any answer but yes, it is a refusal.

@@ -73,7 +73,7 @@ func TestTerminateReachesGroup(t *testing.T) {
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
 	}
-	said := readAll(t, "stdout", p.Stdout()) // ends when both have
+	said := readAll(t, "stdout", p.Stdout()) // ends when both do
 	for _, pid := range pids {
 		if !strings.Contains(said, "asked "+pid+"\n") {
 			t.Errorf("process %s got no SIGTERM; they said %q", pid, said)
@@ -153,7 +153,7 @@ func testLastWords(t *testing.T, stray string, early bool) {
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("the end came after %v", took)
 	}
-	if want := stray == "stranger"; want && !alive(pid) {
+	if stray == "stranger" && !alive(pid) {
 		t.Error("the stranger died, so this tested nothing")
 	}
 }

@@ -69,11 +69,28 @@ func (e *OAuthError) Error() string {
 	case e.Status == 0 && e.Code == "":
 		return "the issuer refused without a known error code"
 	case e.Status == 0:
-		return "the issuer refused: " + e.Code
+		return "the issuer refused: " + told(e.Code)
 	case e.Code == "":
 		return fmt.Sprintf("the issuer answered status %d without a known error code", e.Status)
 	}
-	return fmt.Sprintf("the issuer answered status %d: %s", e.Status, e.Code)
+	return fmt.Sprintf("the issuer answered status %d: %s", e.Status, told(e.Code))
+}
+
+// told is an error code as a text may hold it: one that we know, or the word that it is another. Letters and
+// underscores are enough for a sentence that a model would obey.
+func told(code string) string {
+	_, onGrant := codeVerdicts[code]
+	if onGrant || deniedCodes[code] || expiredCodes[code] || signInCodes[code] {
+		return code
+	}
+	return "an error code of its own"
+}
+
+// signInCodes are codes that only a sign-in or a revocation is answered with: RFC 6749 section 4.1.2.1, RFC 8628
+// section 3.5, RFC 7009 section 2.2.1, GitHub.
+var signInCodes = map[string]bool{
+	"authorization_pending": true, "slow_down": true, "unsupported_response_type": true, "unsupported_token_type": true,
+	"device_flow_disabled": true, "incorrect_client_credentials": true, "incorrect_device_code": true,
 }
 
 // Is makes a refusal that passes by itself an ErrUnreachable.

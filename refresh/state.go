@@ -127,7 +127,7 @@ func (s State) Err() error {
 	if sentinel == nil || s.Code == "" {
 		return sentinel
 	}
-	return fmt.Errorf("%w: the issuer answered %s", sentinel, s.Code)
+	return fmt.Errorf("%w: the issuer answered %s", sentinel, told(s.Code))
 }
 
 var errUnsaved = fmt.Errorf("the renewed sign-in could not be stored: %w", keyring.ErrUnavailable)

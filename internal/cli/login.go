@@ -284,15 +284,15 @@ func (a *app) keepLogin(ctx context.Context, store *keyring.Store, cfg *config.C
 // nowhere else, since it is not our text.
 func (a *app) sayIssuerWords(err error) {
 	var refusal *refresh.OAuthError
-	if errors.As(err, &refusal) && refusal.Description != "" {
-		a.sayf("The issuer says: %q", person.Sanitize(refusal.Description, 200))
+	if errors.As(err, &refusal) && refusal.Code+refusal.Description != "" {
+		a.sayf("The issuer says: %q", person.Sanitize(refusal.Code+" "+refusal.Description, 300))
 	}
 }
 
 func (a *app) saySignedIn(cred *keyring.Credential) {
 	who := ""
 	if cred.Subject != "" {
-		who = " as " + person.Sanitize(cred.Subject, 80)
+		who = fmt.Sprintf(" as %q", person.Sanitize(cred.Subject, 80))
 	}
 	a.sayf("Signed in to %s%s.", cred.Account, who)
 	switch {

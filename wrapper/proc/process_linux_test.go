@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +33,7 @@ func init() {
 	roles["tty owner"] = func(args []string) {
 		must(os.OpenFile("/dev/tty", os.O_RDWR, 0)) // else this tests nothing
 		must(proc.Detach(spec("tty", args...)))
-		select {} // the terminal's end ends it
+		time.Sleep(longer) // the terminal's end ends it
 	}
 }
 
@@ -43,6 +44,7 @@ func TestShortLivedStarters(t *testing.T) {
 	var threads [many]int
 	var errs [many]error
 	var all sync.WaitGroup
+	stop := endThreads()
 	for i := range many {
 		all.Go(func() {
 			runtime.LockOSThread()
@@ -51,6 +53,7 @@ func TestShortLivedStarters(t *testing.T) {
 		})
 	}
 	within(t, "Start", all.Wait)
+	stop()
 	for _, p := range children {
 		if p != nil {
 			defer p.Close()
@@ -72,6 +75,28 @@ func TestShortLivedStarters(t *testing.T) {
 			t.Errorf("child %d: exit code %d: it was killed when a thread of ours ended", i, got)
 		}
 	}
+}
+
+// endThreads makes goroutines that take their thread along, one after the other, until it is told to
+// stop: a thread that only happens to be the right one will not last.
+func endThreads() (stop func()) {
+	stopped := make(chan struct{})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stopped:
+					return
+				default:
+				}
+				var one sync.WaitGroup
+				one.Go(runtime.LockOSThread)
+				one.Wait()
+			}
+		})
+	}
+	return func() { close(stopped); all.Wait() }
 }
 
 // running counts those of our threads that have not ended. The main thread never does.

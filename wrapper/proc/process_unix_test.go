@@ -28,8 +28,13 @@ func init() {
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM)
 		report()
-		for range asked {
-			fmt.Println("no")
+		for end := time.After(longer); ; {
+			select {
+			case <-asked:
+				fmt.Println("no")
+			case <-end:
+				return
+			}
 		}
 	}
 
@@ -39,8 +44,11 @@ func init() {
 		asked := make(chan os.Signal, 1)
 		signal.Notify(asked, syscall.SIGTERM)
 		report()
-		<-asked
-		fmt.Println("asked", os.Getpid())
+		select {
+		case <-asked:
+			fmt.Println("asked", os.Getpid())
+		case <-time.After(longer):
+		}
 	}
 
 	// heritage leaves a deaf process behind, that holds its stdout, and writes its last words after that.

@@ -21,16 +21,22 @@ type Entry struct {
 	Args    []string `json:"args"`
 }
 
+// Places are the options that an entry needs where mcp-valet does not find things by itself, even when a client passes on
+// nothing of the environment but the home folder. Each is "" where it does.
+type Places struct {
+	Config string // path of the config
+	State  string // state folder
+	Store  string // kind of store
+}
+
 // EntryFor is the entry that starts a server of our config through mcp-valet. exe is the absolute path of mcp-valet,
-// see StableExe; configPath and stateDir are "" where mcp-valet finds them by itself, even when a client passes on nothing
-// of the environment but the home folder.
-func EntryFor(exe, server, configPath, stateDir string) Entry {
+// see StableExe.
+func EntryFor(exe, server string, p Places) Entry {
 	args := []string{"run", server}
-	if configPath != "" {
-		args = append(args, "--config", configPath)
-	}
-	if stateDir != "" {
-		args = append(args, "--state", stateDir)
+	for _, o := range [][2]string{{"--config", p.Config}, {"--state", p.State}, {"--store", p.Store}} {
+		if o[1] != "" {
+			args = append(args, o[0], o[1])
+		}
 	}
 	return Entry{Command: exe, Args: args}
 }

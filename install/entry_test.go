@@ -13,17 +13,18 @@ import (
 
 func TestEntry(t *testing.T) {
 	for _, tt := range []struct {
-		name, exe, server, config, state string
-		want                             string
+		name, exe, server string
+		places            install.Places
+		want              string
 	}{
-		{"default place", "/usr/local/bin/mcp-valet", "security-kb", "", "", `"security-kb": {
+		{"default place", "/usr/local/bin/mcp-valet", "security-kb", install.Places{}, `"security-kb": {
   "command": "/usr/local/bin/mcp-valet",
   "args": [
     "run",
     "security-kb"
   ]
 }`},
-		{"another place, on windows", `C:\Users\Ann & "Bob"\mcp-valet.exe`, "kb", `D:\config.json`, `D:\state`, `"kb": {
+		{"another place, on windows", `C:\Users\Ann & "Bob"\mcp-valet.exe`, "kb", install.Places{Config: `D:\config.json`, State: `D:\state`, Store: "file"}, `"kb": {
   "command": "C:\\Users\\Ann & \"Bob\"\\mcp-valet.exe",
   "args": [
     "run",
@@ -31,12 +32,14 @@ func TestEntry(t *testing.T) {
     "--config",
     "D:\\config.json",
     "--state",
-    "D:\\state"
+    "D:\\state",
+    "--store",
+    "file"
   ]
 }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			entry := install.EntryFor(tt.exe, tt.server, tt.config, tt.state)
+			entry := install.EntryFor(tt.exe, tt.server, tt.places)
 			got := string(entry.JSON(tt.server))
 			if got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 	"unicode/utf8"
 )
@@ -93,6 +95,24 @@ func (s *Store) SaveCredential(ctx context.Context, c *Credential) error {
 			c.Serial = next.Serial
 		}
 		return err
+	})
+}
+
+// saveRoom is what a save may need on the disk, in bytes: a sealed record and what is written beside it.
+const saveRoom = 16 << 10
+
+// CheckSave finds out whether [Store.SaveCredential] could save now, as far as
+// that can be told without touching the keychain: that the record's lock can
+// be taken, and that the state folder takes a file. It is for whoever is about
+// to do what cannot be done again.
+func (s *Store) CheckSave(ctx context.Context, account string) error {
+	k := AccountKey(account)
+	return s.change(ctx, "preparing to save", k, func(context.Context) error {
+		path := filepath.Join(s.dir, "room."+k.fileName())
+		if err := WriteFile(path, make([]byte, saveRoom)); err != nil {
+			return err
+		}
+		return os.Remove(path)
 	})
 }
 

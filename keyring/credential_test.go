@@ -2,6 +2,8 @@ package keyring_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -175,4 +177,43 @@ func TestTrustRoundTrip(t *testing.T) {
 	_, err = s.Trust(t.Context(), "kb")
 	wantErr(t, err, keyring.ErrTooNew)
 	wantErr(t, s.SaveTrust(t.Context(), want), keyring.ErrTooNew)
+}
+
+// CheckSave leaves nothing behind, changes nothing, and finds what would make a save fail.
+func TestCheckSave(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	key := filepath.Join(t.TempDir(), "key")
+	if err := keyring.NewKeyFile(key); err != nil {
+		t.Fatal(err)
+	}
+	s, err := keyring.Open(keyring.Options{Kind: keyring.KindFile, StateDir: dir, KeyFile: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &keyring.Credential{Account: "work", RefreshToken: keyring.NewSecret("r")}
+	if err := s.SaveCredential(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckSave(t.Context(), "work"); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "room*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if got, err := s.Credential(t.Context(), "work"); err != nil || got.Serial != c.Serial {
+		t.Errorf("the record has changed: %v", err)
+	}
+	locks, err := filepath.Glob(filepath.Join(dir, "locks", "*.record.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("locks: %v, %v", locks, err)
+	}
+	if err := os.Remove(locks[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(locks[0], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckSave(t.Context(), "work"); err == nil {
+		t.Error("a folder in place of the lock was not found")
+	}
 }

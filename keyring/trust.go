@@ -20,6 +20,8 @@ type Trust struct {
 	Account  string
 	Issuer   string
 	ClientID string
+	Audience string
+	Resource string
 	TokenEnv string
 }
 
@@ -35,6 +37,8 @@ type trustRecord struct {
 	Account  string   `json:"account,omitempty"`
 	Issuer   string   `json:"issuer,omitempty"`
 	ClientID string   `json:"client_id,omitempty"`
+	Audience string   `json:"audience,omitempty"`
+	Resource string   `json:"resource,omitempty"`
 	TokenEnv string   `json:"token_env,omitempty"`
 }
 
@@ -80,9 +84,11 @@ func encodeTrust(t *Trust) (Secret, error) {
 		Account:  t.Account,
 		Issuer:   t.Issuer,
 		ClientID: t.ClientID,
+		Audience: t.Audience,
+		Resource: t.Resource,
 		TokenEnv: t.TokenEnv,
 	}, slices.Concat(t.Args, t.Env, []string{
-		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.TokenEnv,
+		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.Audience, t.Resource, t.TokenEnv,
 	}))
 }
 
@@ -104,6 +110,8 @@ func decodeTrust(v Secret, server string) (*Trust, error) {
 		Account:  r.Account,
 		Issuer:   r.Issuer,
 		ClientID: r.ClientID,
+		Audience: r.Audience,
+		Resource: r.Resource,
 		TokenEnv: r.TokenEnv,
 	}, nil
 }

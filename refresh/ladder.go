@@ -14,6 +14,7 @@ import (
 type Store interface {
 	Credential(ctx context.Context, account string) (*keyring.Credential, error)
 	SaveCredential(ctx context.Context, c *keyring.Credential) error
+	CheckSave(ctx context.Context, account string) error
 	Lock(ctx context.Context, kind keyring.LockKind, account string) (*keyring.Lock, error)
 }
 

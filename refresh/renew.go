@@ -108,6 +108,10 @@ func (r *renewal) attempt(ctx context.Context, c *keyring.Credential) error {
 	if err != nil {
 		return err
 	}
+	// A refresh token that rotates can be spent once: never while its successor has no place to go.
+	if err := r.store.CheckSave(ctx, r.account.Name); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package refresh_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -44,6 +46,38 @@ func TestRenewWithoutSignIn(t *testing.T) {
 	wantError(t, v.renew(t.Context()), refresh.ErrSignedOut)
 	if n := i.askedAtAll(); n != 0 {
 		t.Errorf("the issuer was asked %d times", n)
+	}
+}
+
+// What is remembered of a refusal is a file, and no proof: somebody may have written it. It is believed for an hour, and
+// not at all when it is of a time to come.
+func TestRememberedSignOutEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		age   time.Duration
+		asked int
+	}{
+		{"just now", time.Minute, 0},
+		{"long ago", 2 * time.Hour, 1},
+		{"in the future", -time.Hour, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			i := newRotatingIssuer(t)
+			v := newValet(t, i)
+			c := i.longExpired("ada")
+			v.save(t, c)
+			note, err := json.Marshal(refresh.State{Outcome: refresh.OutcomeSignedOut, Code: "invalid_grant", At: time.Now().Add(-tt.age), Serial: c.Serial, ObtainedAt: c.ObtainedAt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := keyring.WriteFile(filepath.Join(v.dir, "accounts", "work.json"), note); err != nil {
+				t.Fatal(err)
+			}
+			v.renew(t.Context())
+			if n := i.granted(); n != tt.asked {
+				t.Errorf("%d grants, want %d", n, tt.asked)
+			}
+		})
 	}
 }
 

@@ -177,3 +177,36 @@ func TestLockWaitIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A refresh token is not spent while its successor could not be saved: a folder where the lock is to be, no room. When
+// that is over, the same token still renews.
+func TestNoGrantWithoutRoom(t *testing.T) {
+	i := newRotatingIssuer(t)
+	v := newValet(t, i)
+	v.save(t, i.longExpired("ada"))
+	full := &fullStore{Store: v.store, full: true}
+	for range 2 {
+		wantError(t, refresh.RenewNow(t.Context(), full, v.account, v.dir), keyring.ErrFull)
+	}
+	if n := i.asked("/token"); n != 0 {
+		t.Errorf("the refresh token was sent %d times", n)
+	}
+	full.full = false
+	wantError(t, refresh.RenewNow(t.Context(), full, v.account, v.dir), nil)
+	if n := i.granted(); n != 1 {
+		t.Errorf("%d grants, want 1", n)
+	}
+}
+
+// fullStore has no room for a save.
+type fullStore struct {
+	*keyring.Store
+	full bool
+}
+
+func (s *fullStore) CheckSave(ctx context.Context, account string) error {
+	if s.full {
+		return keyring.ErrFull
+	}
+	return s.Store.CheckSave(ctx, account)
+}

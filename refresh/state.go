@@ -146,15 +146,18 @@ func (s State) about(c *keyring.Credential) bool {
 	return s.Serial == c.Serial && s.ObtainedAt.Equal(c.ObtainedAt)
 }
 
+// deadTime is how long a refusal of the refresh token is believed before the issuer is asked again.
+const deadTime = time.Hour
+
 // holds is the error with which an attempt at now is spared, nil when it is time for one. A refusal of the refresh
-// token holds until there is another credential; one that was only guessed from bare refusals, and every other
+// token holds for deadTime, or until there is another credential: the note is a file, and no proof. One that was only guessed from bare refusals, and every other
 // failure, until NotBefore. A NotBefore farther away than any back-off was written by a clock that has been put
 // right since, and counts for nothing.
 func (s State) holds(c *keyring.Credential, now time.Time) error {
 	if !s.about(c) {
 		return nil
 	}
-	if s.Outcome == OutcomeSignedOut && s.NotBefore.IsZero() {
+	if since := now.Sub(s.At); s.Outcome == OutcomeSignedOut && s.NotBefore.IsZero() && since >= 0 && since < deadTime {
 		return s.Err()
 	}
 	if wait := s.NotBefore.Sub(now); wait > 0 && wait <= maxBackOff {

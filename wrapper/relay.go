@@ -195,13 +195,14 @@ func (r *relay) fromServer() {
 // passBack gives the client a message of the server. When there is no client any more the server is read on, so
 // that it can come to its end.
 func (r *relay) passBack(m *frame.Message, masks *messages) {
+	ours := false // the client asked with this id, and must know it again
 	switch m.Kind {
 	case frame.Response:
-		r.pending.take(m.ID.Key())
+		ours = r.pending.take(m.ID.Key())
 	case frame.Request:
 		r.era.serverAsks(r.err)
 	}
-	r.out.send(masks.mask(m.Raw, m.Kind == frame.Response))
+	r.out.send(masks.mask(m.Raw, ours))
 }
 
 // stray deals with a line of stdout that is not passed on. It is shown on stderr, where it belongs, unless it is too

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/spf13/pflag"
 
@@ -25,6 +26,8 @@ var agentCommand = command{
 }
 
 func (a *app) agentRefresh(ctx context.Context, name string) error {
+	// A log-out or shutdown asks every process to end; one between rotation and save must not. Its work is bounded.
+	signal.Ignore(endSignals...)
 	s, err := a.openAccount(ctx, name, startLimit)
 	if err != nil {
 		return err

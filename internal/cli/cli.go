@@ -61,6 +61,7 @@ func commands() []command {
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	hideMemory()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, table: commands()}
 	return a.report(a.dispatch(ctx, args))
 }

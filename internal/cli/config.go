@@ -160,6 +160,9 @@ func (a *app) editUntilGood(ctx context.Context, path, draft string) ([]byte, er
 // runEditor runs the person's editor on a file. The value of $VISUAL or $EDITOR may hold options, separated by spaces.
 func (a *app) runEditor(ctx context.Context, file string) error {
 	words := strings.Fields(editor())
+	if len(words) == 0 {
+		words = []string{defaultEditor}
+	}
 	cmd := exec.CommandContext(ctx, words[0], append(words[1:], file)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.stdin, a.stdout, a.stderr
 	cmd.Env = person.ForeignEnv(os.Environ())

@@ -74,7 +74,7 @@ var table = []advice{
 	{keyring.ErrFull, exitKeychain, "the keychain or the disk is full: make room and try again"},
 	{keyring.ErrUnavailable, exitKeychain, "no keychain is to be had here; on a machine without one, choose the sealed file store: mcp-valet --store file login {account}"},
 	{keyring.ErrInsecure, exitKeychain, "make the file or folder yours alone (chmod 600 a file, chmod 700 a folder) and try again"},
-	{keyring.ErrWrongKey, exitKeychain, "the record was sealed with another key: put the right key file or MCP_VALET_STORE_KEY in place"},
+	{keyring.ErrWrongKey, exitKeychain, "the record was sealed with another key: put the right key file or MCP_VALET_STORE_KEY in place; if that key is gone for good, remove the folder store in the state folder and sign in anew"},
 	{keyring.ErrCorrupt, exitKeychain, "the stored record is damaged; mcp-valet login {account} writes a fresh one"},
 	{keyring.ErrBusy, exitFailure, "another mcp-valet is at the same work; wait for it to end and try again"},
 	{keyring.ErrUnknown, exitKeychain, "the keychain did not say whether it saved the record: run mcp-valet status, then try again"},

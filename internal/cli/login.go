@@ -65,32 +65,41 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	if err != nil {
 		return &about{account: name, err: err}
 	}
-	if err := a.sameAsBefore(ctx, store, name, conf); err != nil {
-		return &about{account: name, err: err}
-	}
-	secret, err := a.loginSecret(ctx, store, name, &conf, o)
-	if err != nil {
-		return &about{account: name, err: err}
-	}
 	account, err := resolveAccount(name, conf)
 	if err != nil {
 		return &usageError{msg: err.Error(), command: "login"}
 	}
-	account.ClientSecret = secret
+	last, err := a.lastSignIn(ctx, store, account, conf.ClientSecret != "" && !o.secretStdin)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
+	account.ClientSecret, err = a.loginSecret(ctx, store, name, &conf, o)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
 	cred, err := a.signIn(ctx, store, account, o)
 	if err != nil {
 		a.sayIssuerWords(err)
 		return aboutAccount(account, err)
 	}
-	cred.Export = conf.Export
-	if conf.Export {
-		a.sayf("Scripts may have this account's token (mcp-valet token %s).", name)
-	}
-	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, secret, cred); err != nil {
+	cred.Export = conf.Export && a.agreesToExport(ctx, name, last, o.account.Export)
+	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, account.ClientSecret, cred); err != nil {
 		return &about{account: name, err: err}
 	}
 	a.saySignedIn(cred)
-	return a.trustServers(ctx, store, name)
+	return a.trustServers(ctx, store, name, last.first)
+}
+
+// agreesToExport tells whether scripts may have the token: as said at the first sign-in, or on the command line; a
+// config that says so only now may have been edited, and a person is asked.
+func (a *app) agreesToExport(ctx context.Context, name string, last before, given bool) bool {
+	known := last.first || given || last.cred != nil && last.cred.Export
+	if !known && a.mustConfirm(ctx, "The config lets scripts have the token of "+name+" now. Allow it?") != nil {
+		a.sayf("Scripts do not get the token of %s until you agree: run mcp-valet token %s in a terminal.", name, name)
+		return false
+	}
+	a.sayf("Scripts may have this account's token (mcp-valet token %s).", name)
+	return true
 }
 
 // openStoreForLogin opens the store and, for the sealed file store asked for by name, makes its key first.
@@ -107,31 +116,54 @@ func (a *app) openStoreForLogin(cfg *config.Config) (*keyring.Store, error) {
 	return a.openStore(cfg, personLimit)
 }
 
-// sameAsBefore finds out before the person signs in whether the keychain will take the result, and whether the config
-// still describes the account that the person signed in to the last time. If it does not, somebody may have edited it
-// to have the sign-in, or the client secret, sent elsewhere: a person must agree to the change first.
-func (a *app) sameAsBefore(ctx context.Context, store *keyring.Store, name string, conf config.Account) error {
-	cred, err := store.Credential(ctx, name)
-	if errors.Is(err, keyring.ErrNotFound) || errors.Is(err, keyring.ErrCorrupt) {
-		return nil
+// before is what is known of the last sign-in to an account.
+type before struct {
+	cred  *keyring.Credential // nil: there is none that can be read
+	first bool                // there never was one, or it was ended by a logout
+}
+
+// lastSignIn finds out before the person signs in whether the keychain will take the result, and whether the config
+// still describes the account that they signed in to the last time. If it does not, or if that cannot be told and a
+// kept client secret would be sent, somebody may have edited the config to have it all sent elsewhere: a person must
+// agree first.
+func (a *app) lastSignIn(ctx context.Context, store *keyring.Store, account refresh.Account, keptSecret bool) (before, error) {
+	cred, err := store.Credential(ctx, account.Name)
+	missing, damaged := errors.Is(err, keyring.ErrNotFound), errors.Is(err, keyring.ErrCorrupt)
+	if err != nil && !missing && !damaged {
+		return before{}, err
 	}
-	if err != nil {
-		return err
+	if err := store.CheckSave(ctx, account.Name); err != nil {
+		return before{}, err
 	}
-	account, err := resolveAccount(name, conf)
-	if err != nil {
-		return err
+	last := before{cred, missing}
+	why := ""
+	switch {
+	case damaged:
+		why = "The record of the last sign-in is damaged, so what was agreed to then is not known."
+	case missing && keptSecret:
+		why = "The client secret that was kept earlier would be sent there."
+	case missing:
+		return last, nil
+	default:
+		if err := refresh.Bound(account, cred); err == nil {
+			return last, nil
+		} else if !errors.Is(err, refresh.ErrForeign) {
+			return last, err
+		}
+		why = fmt.Sprintf("The last sign-in was elsewhere: at %s, client %s, tokens from %s, or by another way to it.",
+			printable(cred.Issuer), printable(cred.ClientID), printable(cred.TokenEndpoint))
 	}
-	if err := refresh.Bound(account, cred); !errors.Is(err, refresh.ErrForeign) {
-		return err
-	}
-	a.sayf("Account %s is described differently than at the last sign-in. Then:", name)
-	a.sayf("    issuer %s, client %s, tokens from %s", printable(cred.Issuer), printable(cred.ClientID), printable(cred.TokenEndpoint))
-	a.sayf("Now:")
+	a.sayf("Account %s in the config:", account.Name)
+	a.sayAccount(account)
+	a.sayf("%s", why)
+	return last, a.mustConfirm(ctx, "Sign in there? Say no if you did not make this change.")
+}
+
+// sayAccount shows where a sign-in goes.
+func (a *app) sayAccount(account refresh.Account) {
 	for _, l := range accountLines(account) {
 		a.sayf("    %-22s %s", l.label, printable(l.value))
 	}
-	return a.mustConfirm(ctx, "Sign in there? Say no if you did not make this change.")
 }
 
 // accountLines are the parts of an account that say where a sign-in goes.
@@ -142,6 +174,7 @@ func accountLines(account refresh.Account) []trustLine {
 		{"issuer", account.Issuer}, {"client", account.ClientID}, {"proxy", account.Proxy}, {"CA file", account.CAFile},
 		{"authorization endpoint", e.Authorization}, {"device endpoint", e.DeviceAuthorization}, {"token endpoint", e.Token},
 		{"revocation endpoint", e.Revocation}, {"keys", e.JWKS},
+		{"scopes", strings.Join(account.Scopes, " ")}, {"audience", account.Audience}, {"resource", account.Resource},
 	} {
 		if l.value != "" {
 			lines = append(lines, l)
@@ -193,9 +226,8 @@ func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.
 	if err != nil {
 		return nil, err
 	}
-	for _, l := range accountLines(account) { // where the sign-in goes, before it goes there
-		a.sayf("%-22s %s", l.label, printable(l.value))
-	}
+	a.sayf("Signing in to %s:", account.Name)
+	a.sayAccount(account)
 	lock, err := lockFor(ctx, store, keyring.SignInLock, account.Name)
 	if err != nil {
 		return nil, fmt.Errorf("another sign-in to %s is under way: %w", account.Name, err)
@@ -252,9 +284,15 @@ func (a *app) prompt(noOpen bool) refresh.Prompt {
 	}
 }
 
+// keepLimit bounds the wait for a renewal under way: its grant and all attempts to save, and some.
+const keepLimit = 2 * time.Minute
+
 // keepLogin saves what a sign-in brought: the credential first, then the config that names it.
 func (a *app) keepLogin(ctx context.Context, store *keyring.Store, cfg *config.Config, name string, conf config.Account, changed bool, secret keyring.Secret, cred *keyring.Credential) error {
-	lock, err := lockFor(ctx, store, keyring.RefreshLock, name)
+	// A renewal that hangs must not cost a finished sign-in: this waits longer than one can take.
+	waiting, cancel := context.WithTimeout(ctx, keepLimit)
+	defer cancel()
+	lock, err := store.Lock(waiting, keyring.RefreshLock, name)
 	if err != nil {
 		return err
 	}
@@ -304,7 +342,7 @@ func (a *app) saySignedIn(cred *keyring.Credential) {
 }
 
 // trustServers trusts the servers that use the account, as it lists them, and says what to put into the client.
-func (a *app) trustServers(ctx context.Context, store *keyring.Store, account string) error {
+func (a *app) trustServers(ctx context.Context, store *keyring.Store, account string, first bool) error {
 	cfg, err := a.loadConfig(true)
 	if err != nil {
 		return err
@@ -314,9 +352,9 @@ func (a *app) trustServers(ctx context.Context, store *keyring.Store, account st
 		a.sayf("\nNo server uses this account yet. To add one: mcp-valet config edit, then: mcp-valet trust NAME")
 		return nil
 	}
-	a.sayf("\nServers that now get this account's token, started exactly like this:")
+	a.sayf("\nServers that get this account's token, started exactly like this:")
 	for _, name := range names {
-		if err := a.trustAsShown(ctx, store, cfg, name); err != nil {
+		if err := a.trustAsShown(ctx, store, cfg, name, first); err != nil {
 			return err
 		}
 	}

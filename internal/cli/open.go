@@ -69,6 +69,9 @@ func (a *app) openStore(cfg *config.Config, limit time.Duration) (*keyring.Store
 	if kind != "keychain" && kind != "file" {
 		return nil, &usageError{msg: fmt.Sprintf("there is no store %q: keychain or file", kind)}
 	}
+	if err := a.mayUseFiles(kind, state); err != nil {
+		return nil, err
+	}
 	store, err := keyring.Open(keyring.Options{
 		Kind:     kind,
 		StateDir: state,
@@ -83,6 +86,27 @@ func (a *app) openStore(cfg *config.Config, limit time.Duration) (*keyring.Store
 		}
 	}
 	return store, err
+}
+
+// mayUseFiles keeps an edit of the config from turning a keychain's user to a store of somebody else's making, with
+// agreements of its own: where a keychain answers, the sealed file store is used only when the command line says so.
+func (a *app) mayUseFiles(kind, state string) error {
+	if kind != "file" || a.storeFlag == "file" {
+		return nil
+	}
+	keychain, err := keyring.Open(keyring.Options{StateDir: state, Timeout: plainLimit})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	if _, err := keychain.Get(ctx, keyring.TrustKey("probe")); errors.Is(err, keyring.ErrUnavailable) {
+		return nil
+	}
+	return &refusal{
+		"the config chooses the sealed file store, but this machine has a keychain",
+		"if you want the file store all the same, say so on the command line (and in the client's entry): --store file; if not, take \"store\" out: mcp-valet config edit",
+	}
 }
 
 // storeKeyFile is where the key of the sealed file store lies unless the environment holds it.

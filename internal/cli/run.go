@@ -170,19 +170,34 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 }
 
 // preparePlain is for a server that gets no secret. One that a person once agreed to may not lose its account in the
-// config in silence: whoever edits it away would have a program of theirs started unseen.
-func (a *app) preparePlain(ctx context.Context, cfg *config.Config, l *launch, now *keyring.Trust) (err error) {
-	store, err := a.openStore(cfg, plainLimit)
-	if err == nil {
-		if then, err := store.Trust(ctx, now.Server); err == nil {
-			now.Path = then.Path
-			if diff := differences(then, now); len(diff) > 0 {
-				return untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
-			}
+// config in silence: whoever edits it away would have a program of theirs started unseen. So what was agreed to must be
+// known, or known not to be there; a keychain that is locked or hangs is neither.
+func (a *app) preparePlain(ctx context.Context, cfg *config.Config, l *launch, now *keyring.Trust) error {
+	then, err := a.agreed(ctx, cfg, now.Server)
+	if err != nil {
+		return err
+	}
+	if then != nil {
+		now.Path = then.Path
+		if diff := differences(then, now); len(diff) > 0 {
+			return untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
 		}
 	}
 	l.server.Path, err = proc.Resolve(now.Command, now.Dir, os.Environ())
 	return err
+}
+
+// agreed is what was agreed to for a server; nil where nothing was, or no keychain is to be had on this machine.
+func (a *app) agreed(ctx context.Context, cfg *config.Config, server string) (*keyring.Trust, error) {
+	store, err := a.openStore(cfg, plainLimit)
+	if err != nil {
+		return nil, err
+	}
+	then, err := store.Trust(ctx, server)
+	if errors.Is(err, keyring.ErrNotFound) || errors.Is(err, keyring.ErrUnavailable) {
+		return nil, nil
+	}
+	return then, err
 }
 
 // addTokens says where the server's token comes from.

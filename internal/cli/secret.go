@@ -57,6 +57,8 @@ func (a *app) secretSet(ctx context.Context, name, key string) error {
 	if err != nil {
 		return err
 	}
+	_, err = store.Get(ctx, keyring.SecretKey(name, key))
+	first := errors.Is(err, keyring.ErrNotFound)
 	if err := store.Set(ctx, keyring.SecretKey(name, key), value); err != nil {
 		return err
 	}
@@ -66,10 +68,10 @@ func (a *app) secretSet(ctx context.Context, name, key string) error {
 	a.sayf("Kept. In the config it is \"keyring://%s/%s\".", name, key)
 	users := serversWithSecret(cfg, name, key)
 	if len(users) > 0 {
-		a.sayf("\nServers that now get it, started exactly like this:")
+		a.sayf("\nServers that get it, started exactly like this:")
 	}
 	for _, server := range users {
-		if err := a.trustAsShown(ctx, store, cfg, server); err != nil {
+		if err := a.trustAsShown(ctx, store, cfg, server, first); err != nil {
 			return err
 		}
 	}

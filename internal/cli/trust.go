@@ -80,22 +80,25 @@ func (a *app) mustConfirm(ctx context.Context, question string) error {
 	return nil
 }
 
-// trustAsShown shows a server's entry and trusts it: for the commands whose very purpose is that. An entry that differs
-// from what was agreed to earlier is not waved through: the difference is shown, and a person asked.
-func (a *app) trustAsShown(ctx context.Context, store *keyring.Store, cfg *config.Config, name string) error {
+// trustAsShown shows a server's entry and trusts it: for the commands whose very purpose is that. That goes without a
+// question only the first time, when the person is setting things up. Later an entry that differs from what was agreed
+// to, or that nobody has agreed to, may have been put there behind their back: they are shown it, and asked.
+func (a *app) trustAsShown(ctx context.Context, store *keyring.Store, cfg *config.Config, name string, first bool) error {
 	now, err := describe(cfg, name)
 	if err != nil {
 		a.sayf("  %s: left out, it cannot be started: %v", name, err)
 		return nil
 	}
 	then, err := store.Trust(ctx, name)
-	if err != nil && !errors.Is(err, keyring.ErrNotFound) && !errors.Is(err, keyring.ErrCorrupt) {
+	damaged := errors.Is(err, keyring.ErrCorrupt)
+	if err != nil && !damaged && !errors.Is(err, keyring.ErrNotFound) {
 		return &about{server: name, account: now.Account, err: err}
 	}
 	a.showTrust(then, now)
-	if then != nil && len(differences(then, now)) > 0 {
-		if err := a.mustConfirm(ctx, name+" has changed since you agreed to it. Start it like this from now on?"); err != nil {
-			a.sayf("  %s is left as it was: it gets nothing until you agree (mcp-valet trust %s)", name, name)
+	known := then != nil && len(differences(then, now)) == 0
+	if !known && (!first || damaged || then != nil) {
+		if err := a.mustConfirm(ctx, "You have not agreed to "+name+" like this yet. Start it so from now on?"); err != nil {
+			a.sayf("  %s gets nothing until you agree to it: mcp-valet trust %s", name, name)
 			return ctx.Err()
 		}
 	}
@@ -154,6 +157,11 @@ func trustLines(t *keyring.Trust) []trustLine {
 	}
 	if t.Account != "" {
 		lines = append(lines, trustLine{"account", fmt.Sprintf("%s at %s, client %s", t.Account, t.Issuer, t.ClientID)})
+	}
+	for _, l := range []trustLine{{"audience", t.Audience}, {"resource", t.Resource}} {
+		if l.value != "" {
+			lines = append(lines, l)
+		}
 	}
 	if t.TokenEnv != "" {
 		lines = append(lines, trustLine{"token in", t.TokenEnv})
@@ -242,5 +250,6 @@ func describeEntry(cfg *config.Config, name string) (*keyring.Trust, error) {
 // nameAccount records which account's token a server gets.
 func nameAccount(t *keyring.Trust, account refresh.Account) error {
 	t.Account, t.Issuer, t.ClientID = account.Name, cmpOr(account.Issuer, account.Endpoints.Token), account.ClientID
+	t.Audience, t.Resource = account.Audience, account.Resource
 	return nil
 }

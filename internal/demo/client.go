@@ -26,7 +26,7 @@ func (s *stage) environ() []string {
 
 // valet runs this program to its end; what it prints goes to out.
 func (s *stage) valet(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
-	cmd := exec.CommandContext(ctx, s.exe, args...)
+	cmd := exec.CommandContext(ctx, s.exe, append([]string{"--store", s.storeKind()}, args...)...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = s.environ(), in, out, out
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("mcp-valet %s: %w", args[0], err)
@@ -44,7 +44,7 @@ type session struct {
 
 // connect starts the server as a client does.
 func (s *stage) connect() (*session, error) {
-	cmd := exec.Command(s.exe, "run", s.server)
+	cmd := exec.Command(s.exe, "run", s.server, "--store", s.storeKind())
 	cmd.Env, cmd.Stderr = s.environ(), quoted{s.out, "stderr |"}
 	in, err := cmd.StdinPipe()
 	if err != nil {

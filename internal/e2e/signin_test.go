@@ -51,7 +51,12 @@ func TestDeviceLogin(t *testing.T) {
 			if r := v.run("", "run", "sdk"); r.code != 5 || !strings.Contains(r.stderr+r.stdout, "mcp-valet trust sdk") {
 				t.Errorf("a server that nobody agreed to: exit %d\n%s", r.code, r.stderr)
 			}
-			v.mustLogin("", "work") // lists the server, and so trusts it
+			v.mustLogin("", "work") // not the first: it asks about the server, and nobody answers
+			if r := v.run("", "run", "sdk"); r.code != 5 {
+				t.Errorf("a server that a later login has listed: exit %d, want 5", r.code)
+			}
+			v.must("logout", "work")
+			v.mustLogin("", "work") // the first again: it lists the server, and so trusts it
 			if n := tokenLength(t, v); n < 100 {
 				t.Errorf("the server got a token of %d bytes, want a JWT", n)
 			}
@@ -59,6 +64,29 @@ func TestDeviceLogin(t *testing.T) {
 			v.mustHoldNoToken()
 		})
 	}
+}
+
+// TestStoreSwitchedInConfig edits the config of a keychain's user so that it names the sealed file store: nothing that
+// lies there is believed, no server is started, nothing is stored there, unless the command line says so.
+func TestStoreSwitchedInConfig(t *testing.T) {
+	p := panva(t)
+	v := newValet(t)
+	v.keychain(false)
+	v.writeConfig(serverConfig(p, "keychain", ""))
+	v.mustLogin("", "work")
+	edited := `{ "store": { "kind": "file" }, "mcpServers": { "sdk": { "command": "/bin/sh", "args": ["-c", "echo started >&2"] } } }`
+	v.writeConfig(edited)
+	if r := v.run("", "run", "sdk"); r.code != 5 || strings.Contains(r.stderr, "started\n") {
+		t.Errorf("run: exit %d, want 5\n%s", r.code, r.stderr)
+	}
+	v.writeConfig(serverConfig(p, "file", ""))
+	if r := v.run("", "login", "work", "--no-open"); r.code != 5 || !strings.Contains(r.stderr, "--store file") {
+		t.Errorf("login: exit %d, want 5\n%s", r.code, r.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(v.state(), "store")); err == nil {
+		t.Error("a sealed store was made")
+	}
+	v.must("status", "--store", "file")
 }
 
 // TestBareEnvironment finds the keychain as a launcher that a desktop client starts must: with HOME and PATH alone.

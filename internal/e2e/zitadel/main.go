@@ -61,6 +61,14 @@ func (s store) TokenRequestByRefreshToken(ctx context.Context, token string) (op
 	return r, err
 }
 
+// RevokeToken also takes the tokens of a device grant, which the example storage keeps without their client.
+func (s store) RevokeToken(ctx context.Context, token, user, client string) *oidc.Error {
+	if err := s.Storage.RevokeToken(ctx, token, user, client); err == nil || client != clientID {
+		return err
+	}
+	return s.Storage.RevokeToken(ctx, token, user, "")
+}
+
 // users holds one user, whose id is their name: the example's device page stores the one and looks for the other.
 type users struct{}
 

@@ -24,8 +24,9 @@ type scriptIssuer struct {
 	*issuer.Issuer
 
 	mu     sync.Mutex
-	person string // "yes", "no" or "never": what the person does with a code
-	down   bool   // answers 503 to everything
+	person string        // "yes", "no" or "never": what the person does with a code
+	down   bool          // answers 503 to everything
+	slow   time.Duration // an answer of the token endpoint lies so long on the way
 	out    map[string]bool
 }
 
@@ -77,7 +78,7 @@ func startIssuer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ISSUER", options.URL)
 }
 
-// setIssuer is the script command issuer-set person=yes|no|never, down=true|false, keys=rotate, revoke=all, ttl=DURATION.
+// setIssuer is the script command issuer-set person=yes|no|never, down=true|false, slow=DURATION, keys=rotate, revoke=all, ttl=DURATION.
 func setIssuer(ts *testscript.TestScript, neg bool, args []string) {
 	s := issuerOf(ts)
 	for _, arg := range args {
@@ -87,6 +88,10 @@ func setIssuer(ts *testscript.TestScript, neg bool, args []string) {
 			s.set(func() { s.person = value })
 		case "down":
 			s.set(func() { s.down = value == "true" })
+		case "slow":
+			d, err := time.ParseDuration(value)
+			ts.Check(err)
+			s.set(func() { s.slow = d })
 		case "keys":
 			_, err := s.RotateKeys()
 			ts.Check(err)
@@ -126,7 +131,7 @@ func issuerSaw(ts *testscript.TestScript, neg bool, args []string) {
 
 func (s *scriptIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	down := s.down
+	down, slow := s.down, s.slow
 	s.mu.Unlock()
 	if down {
 		http.Error(w, "down", http.StatusServiceUnavailable)
@@ -135,6 +140,9 @@ func (s *scriptIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder()
 	s.Handler().ServeHTTP(answer, r)
 	s.note(answer.Body.Bytes())
+	if strings.Contains(answer.Body.String(), `"access_token"`) {
+		time.Sleep(slow)
+	}
 	for k, v := range answer.Header() {
 		w.Header()[k] = v
 	}

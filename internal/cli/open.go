@@ -94,19 +94,29 @@ func (a *app) mayUseFiles(kind, state string) error {
 	if kind != "file" || a.storeFlag == "file" {
 		return nil
 	}
-	keychain, err := keyring.Open(keyring.Options{StateDir: state, Timeout: plainLimit})
-	if err != nil {
+	switch there, err := keychainAnswers(state); {
+	case err != nil:
 		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	if _, err := keychain.Get(ctx, keyring.TrustKey("probe")); errors.Is(err, keyring.ErrUnavailable) {
+	case !there:
 		return nil
 	}
 	return &refusal{
 		"the config chooses the sealed file store, but this machine has a keychain",
 		"if you want the file store all the same, say so on the command line (and in the client's entry): --store file; if not, take \"store\" out: mcp-valet config edit",
 	}
+}
+
+// keychainAnswers tells whether there is a keychain here, be it locked. Tests of this package replace it: they must
+// neither use nor depend on the keychain of whoever runs them.
+var keychainAnswers = func(state string) (bool, error) {
+	keychain, err := keyring.Open(keyring.Options{StateDir: state, Timeout: plainLimit})
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	_, err = keychain.Get(ctx, keyring.TrustKey("probe"))
+	return !errors.Is(err, keyring.ErrUnavailable), nil
 }
 
 // storeKeyFile is where the key of the sealed file store lies unless the environment holds it.

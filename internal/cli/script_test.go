@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,12 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"mcp-valet": func() { os.Exit(cli.Main(os.Args[1:])) },
+		"mcp-valet": func() {
+			if runtime.GOOS != "linux" { // there the scripts' environment hides it
+				cli.NoKeychain()
+			}
+			os.Exit(cli.Main(os.Args[1:]))
+		},
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +30,7 @@ func (v *valet) keychain(usualPlace bool) {
 			v.t.Fatal(err)
 		}
 	}
+	v.env = slices.DeleteFunc(v.env, func(e string) bool { return strings.HasPrefix(e, "DBUS_SESSION_BUS_ADDRESS=") })
 	env := append(v.env[:len(v.env):len(v.env)], "XDG_RUNTIME_DIR="+run, "XDG_DATA_HOME="+filepath.Join(v.dir, "data"))
 	v.daemon(env, "", true, "dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", "--address=unix:path="+socket)
 	address := "DBUS_SESSION_BUS_ADDRESS=unix:path=" + socket

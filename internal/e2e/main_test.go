@@ -167,6 +167,7 @@ func newValet(t *testing.T) *valet {
 	dir := t.TempDir()
 	return &valet{t: t, dir: dir, env: []string{
 		"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8",
+		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "no-bus"), // never the real keychain
 		"GORACE=atexit_sleep_ms=0", // a race-enabled program lives a second longer otherwise
 	}}
 }

@@ -22,6 +22,7 @@ type Client struct {
 
 	style       atomic.Int32  // an authStyle: the one that worked when the other did not
 	browserWait time.Duration // how long the browser way waits for the person
+	codes       int           // how many the device way shows, each after the other ran out
 }
 
 // New checks an account (its URLs must be https, loopback may be http), reads
@@ -46,6 +47,7 @@ func New(a Account) (*Client, error) {
 		http:        newHTTPClient(transport),
 		discovering: make(chan struct{}, 1),
 		browserWait: 5 * time.Minute,
+		codes:       maxCodes,
 	}, nil
 }
 

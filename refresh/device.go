@@ -23,13 +23,14 @@ const (
 	defaultCodeLife = 10 * time.Minute
 	maxCodeLife     = time.Hour
 	maxCodes        = 3 // shown in one sign-in, each after the other ran out
+	maxUserCode     = 64
 	maxRenewals     = 6 // attempts to get the next one from a failing network
 )
 
 // byDevice is the device authorization grant, RFC 8628. A code that runs out is
 // replaced by a fresh one.
 func (c *Client) byDevice(ctx context.Context, m *metadata, p Prompt) (*grantedToken, error) {
-	for n := range maxCodes {
+	for n := range c.codes {
 		code, err := c.freshCode(ctx, m, p, n > 0)
 		if err != nil {
 			return nil, err
@@ -145,8 +146,8 @@ func (c *Client) checkDeviceCode(a *answer, d *deviceCode) error {
 	if d.DeviceCode == "" || d.UserCode == "" {
 		return fmt.Errorf("%s: the answer holds no device code or no user code", a.op)
 	}
-	if len(d.UserCode) > 64 || !printable(d.UserCode) {
-		return fmt.Errorf("%s: the user code is not at most 64 bytes of printable ASCII", a.op)
+	if len(d.UserCode) > maxUserCode || !printable(d.UserCode) {
+		return fmt.Errorf("%s: the user code is not at most %d bytes of printable ASCII", a.op, maxUserCode)
 	}
 	if _, err := checkEndpoint(c.issuer, d.VerificationURI); err != nil {
 		return fmt.Errorf("verification URI: %w", err)

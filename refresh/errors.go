@@ -24,6 +24,10 @@ var (
 	// ErrCodeExpired says that nobody finished the sign-in in time.
 	ErrCodeExpired = errors.New("nobody signed in in time")
 
+	// ErrUnanswered says that no window is opened: the last MaxUnanswered ones
+	// brought no sign-in, and nobody has acted since.
+	ErrUnanswered = errors.New("nobody answered the last sign-ins")
+
 	// ErrForeign says that the stored record and the configuration name
 	// different issuers, clients or token endpoints.
 	ErrForeign = errors.New("credential belongs to another issuer or client")

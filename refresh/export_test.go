@@ -48,6 +48,7 @@ func RouteOf(a Account) string { return routeOf(a, nil) }
 var (
 	CheckURL   = checkURL
 	SameIssuer = sameIssuer
+	Notice     = notice
 )
 
 func CheckEndpoint(issuer, raw string) error {

@@ -51,19 +51,19 @@ func (l *Ladder) Token(ctx context.Context) (keyring.Secret, error) {
 	return c.AccessToken, nil
 }
 
-// Stored is the access token of the first rung alone: the stored one, while it is good for its margin. Where a renewal is
-// due, it is zero without an error. The errors are those of [Ladder.Credential].
-func (l *Ladder) Stored(ctx context.Context) (keyring.Secret, error) {
-	c, err := l.read(ctx)
-	if err == nil && good(l.Account, c, now()) {
-		c, err = l.vet(ctx, c)
-	} else {
-		c = &keyring.Credential{}
+// Stored is the stored credential, as the first rung finds it, and whether its access token is good for its margin. Where
+// it is not, a renewal is due. The errors are those of [Ladder.Credential].
+func (l *Ladder) Stored(ctx context.Context) (c *keyring.Credential, isGood bool, err error) {
+	c, err = l.read(ctx)
+	if err == nil {
+		if isGood = good(l.Account, c, now()); isGood {
+			c, err = l.vet(ctx, c)
+		}
 	}
 	if err != nil {
-		return keyring.Secret{}, fmt.Errorf("account %q: %w", l.Account.Name, err)
+		return nil, false, fmt.Errorf("account %q: %w", l.Account.Name, err)
 	}
-	return c.AccessToken, nil
+	return c, isGood, nil
 }
 
 // Credential is a credential whose access token can be used now. Otherwise the error wraps [ErrSignedOut] (with

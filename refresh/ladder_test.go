@@ -58,8 +58,12 @@ func TestLadderStored(t *testing.T) {
 			v.save(t, tt.record(i))
 			l := v.ladder()
 			l.Agent = func(context.Context, string) error { t.Error("the agent was asked"); return nil }
-			got, err := l.Stored(t.Context())
-			if !errors.Is(err, tt.err) || !got.Equal(keyring.NewSecret(tt.want)) {
+			c, isGood, err := l.Stored(t.Context())
+			got := keyring.Secret{}
+			if isGood {
+				got = c.AccessToken
+			}
+			if !errors.Is(err, tt.err) || !got.Equal(keyring.NewSecret(tt.want)) || c == nil != (err != nil) {
 				t.Errorf("error %v, want %v; or another token", err, tt.err)
 			}
 			if i.askedAtAll() != 0 {

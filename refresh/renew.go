@@ -37,11 +37,19 @@ func RenewNow(ctx context.Context, store Store, a Account, stateDir string) erro
 	return r.run(ctx)
 }
 
+// RenewRefused is [Renew] for a token that looks good and that a server has refused: it is renewed all the same, unless
+// the stored credential is not the one with this serial any more, and so has been renewed since.
+func RenewRefused(ctx context.Context, store Store, a Account, stateDir string, serial int64) error {
+	r := renewal{store: store, account: a, stateDir: stateDir, unwanted: serial}
+	return r.run(ctx)
+}
+
 type renewal struct {
 	store    Store
 	account  Account
 	stateDir string
-	asked    bool // by a person
+	asked    bool  // by a person
+	unwanted int64 // serial of a credential whose token is no good, whatever it looks like; 0 for none
 }
 
 func (r *renewal) run(ctx context.Context) error {
@@ -94,7 +102,7 @@ func (r *renewal) attempt(ctx context.Context, c *keyring.Credential) error {
 	if err := boundNow(r.account, c); err != nil {
 		return err
 	}
-	if good(r.account, c, now()) {
+	if good(r.account, c, now()) && (r.unwanted == 0 || c.Serial != r.unwanted) {
 		return nil
 	}
 	if c.RefreshToken.IsZero() {
@@ -136,7 +144,7 @@ func (r *renewal) grant(ctx context.Context, client *Client, c *keyring.Credenti
 	if err != nil {
 		return r.failed(ctx, client, c, before, err)
 	}
-	if err := r.save(ctx, c, next); err != nil {
+	if err := saveAfter(ctx, r.store, c.Serial, next); err != nil {
 		r.remember(before.after(OutcomeUnsaved, ""))
 		return fmt.Errorf("the renewed sign-in could not be stored: %w", err)
 	}
@@ -144,18 +152,19 @@ func (r *renewal) grant(ctx context.Context, client *Client, c *keyring.Credenti
 	return nil
 }
 
-// save stores next in place of old, and tries again for a while when the keychain does not take it: the refresh token
-// in old is spent. After a failure the record is read back, since what timed out may have been done all the same.
-func (r *renewal) save(ctx context.Context, old, next *keyring.Credential) error {
+// saveAfter stores next in place of the record with the serial, and tries again for a while when the keychain does not
+// take it: what next replaces is spent. After a failure the record is read back, since what timed out may have been done
+// all the same.
+func saveAfter(ctx context.Context, store Store, serial int64, next *keyring.Credential) error {
 	ctx, cancel := context.WithTimeout(ctx, saveTime)
 	defer cancel()
 	for try := 1; ; try++ {
-		err := r.store.SaveCredential(ctx, next)
+		err := store.SaveCredential(ctx, next)
 		if err == nil {
 			return nil
 		}
-		stored, readErr := r.store.Credential(ctx, r.account.Name)
-		if readErr == nil && stored.Serial > old.Serial && stored.ObtainedAt.Equal(next.ObtainedAt) {
+		stored, readErr := store.Credential(ctx, next.Account)
+		if readErr == nil && stored.Serial > serial && stored.ObtainedAt.Equal(next.ObtainedAt) {
 			next.Serial = stored.Serial
 			return nil
 		}

@@ -23,9 +23,9 @@ func BenchmarkRelay(b *testing.B) {
 	}{
 		{"direct", directly},
 		{"copy", byCopy},
-		{"valet", func(b *testing.B) (io.WriteCloser, io.Reader) { return byValet(b, wrapper.Options{}) }},
+		{"valet", func(b *testing.B) (io.WriteCloser, io.Reader) { return byValet(b, wrapper.Fixed{}) }},
 		{"valet-masks", func(b *testing.B) (io.WriteCloser, io.Reader) {
-			return byValet(b, wrapper.Options{Tokens: tokenOf(jwt, nil), Server: wrapper.Server{
+			return byValet(b, wrapper.Fixed{Token: keyring.NewSecret(jwt), Server: wrapper.Server{
 				TokenEnv: "TOKEN", Secrets: map[string]keyring.Secret{"DB_PASSWORD": keyring.NewSecret("correct horse/battery")},
 			}})
 		}},
@@ -118,12 +118,12 @@ func byCopy(b *testing.B) (io.WriteCloser, io.Reader) {
 	return client, out
 }
 
-func byValet(b *testing.B, o wrapper.Options) (io.WriteCloser, io.Reader) {
+func byValet(b *testing.B, with wrapper.Fixed) (io.WriteCloser, io.Reader) {
 	in, client := benchPipe(b)
 	out, back := benchPipe(b)
 	cmd := echoServer(b)
-	o.Server.Path, o.Server.Env = cmd.Path, map[string]string{scriptEnv: "echo"}
-	o.In, o.Out, o.Err = in, back, os.Stderr
+	with.Server.Path, with.Server.Env = cmd.Path, map[string]string{scriptEnv: "echo"}
+	o := wrapper.Options{Starter: with, In: in, Out: back, Err: os.Stderr}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -126,7 +126,7 @@ func inBubble(t *testing.T, f func(b *bubble), code int, took time.Duration, eve
 		defer client.Close() // or a goroutine is left in its Read
 		b.client = client
 		b.options = wrapper.Options{
-			Server: wrapper.Server{Name: "kb"}, In: in, Out: &b.out, Err: &b.err, Stop: b.stop, Environ: []string{"PATH=/bin"},
+			Name: "kb", Starter: &starter{}, In: in, Out: &b.out, Err: &b.err, Stop: b.stop, Environ: []string{"PATH=/bin"},
 		}
 		f(b)
 		<-b.end

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"mcp-valet/keyring"
+	"mcp-valet/refresh"
 	"mcp-valet/wrapper"
 )
 
@@ -37,6 +39,8 @@ const patience = 30 * time.Second
 //	stdout  what the client gets
 //	stderr  what its log gets
 //	exit    the exit code, and the error if there is one
+//	snapshot the snapshot of an earlier run; the options say that there is one
+//	kept    the snapshot after the run, where the section is there
 func TestConversations(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -64,6 +68,11 @@ func runConversation(t *testing.T, file string) {
 		return new([]byte)
 	}
 	c := newConversation(t, string(*section("server")), string(*section("options")))
+	if shot := *section("snapshot"); len(shot) > 0 {
+		if err := keyring.WriteFile(c.options.Snapshot, shot); err != nil {
+			t.Fatal(err)
+		}
+	}
 	started := false // what is sent before the first step lies in the pipe when Run begins
 	for line := range strings.Lines(string(*section("client"))) {
 		if !started && strings.HasPrefix(line, "!") {
@@ -76,8 +85,14 @@ func runConversation(t *testing.T, file string) {
 		c.run()
 	}
 	ended := c.wait()
-	if c.due != nil && int(c.due.renewals.Load()) != c.renewals {
-		t.Errorf("%d renewals, want %d", c.due.renewals.Load(), c.renewals)
+	if got := int(c.starter.renewals.Load()); got != c.renewals {
+		t.Errorf("%d renewals, want %d", got, c.renewals)
+	}
+	if got := int(c.signIns.begun.Load()); c.options.SignIns != nil && got != c.wantSignIns {
+		t.Errorf("%d sign-ins, want %d", got, c.wantSignIns)
+	}
+	if len(*section("kept")) > 0 {
+		ended["kept"] = c.kept()
 	}
 	for name, got := range ended {
 		want := section(name)
@@ -111,8 +126,10 @@ type conversation struct {
 	end  chan struct{}
 	exit string
 
-	due      *dueTokens
-	renewals int
+	starter     *starter
+	renewals    int
+	signIns     *signIns
+	wantSignIns int
 }
 
 // newConversation is a conversation with a server that runs script.
@@ -126,11 +143,12 @@ func newConversation(t *testing.T, script, options string) *conversation {
 	inRead, inWrite := pipe(t)
 	outRead, outWrite := pipe(t)
 	c.in, c.out = inWrite, outRead
+	c.starter = &starter{server: wrapper.Server{
+		Path: self, Env: map[string]string{scriptEnv: script}, Secrets: map[string]keyring.Secret{},
+	}}
+	c.signIns = &signIns{starter: c.starter}
 	c.options = wrapper.Options{
-		Server: wrapper.Server{
-			Name: "kb", Path: self, Env: map[string]string{scriptEnv: script}, Secrets: map[string]keyring.Secret{},
-		},
-		In: inRead, Out: outWrite, Err: &c.err, Stop: c.stop,
+		Name: "kb", Account: "work", Starter: c.starter, In: inRead, Out: outWrite, Err: &c.err, Stop: c.stop,
 		Environ: append(os.Environ(), "GORACE=atexit_sleep_ms=0"), // or every server lives a second longer
 	}
 	for line := range strings.Lines(options) {
@@ -148,25 +166,101 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// tokens is a Tokens from one function.
-type tokens func(context.Context) (keyring.Secret, error)
-
-func (f tokens) Token(ctx context.Context) (keyring.Secret, error) { return f(ctx) }
-
-// dueTokens are Tokens whose token must be renewed first; renewals counts that.
-type dueTokens struct {
-	tokens
+// starter is a Starter with a server that never changes and a token from one function; nil for none.
+type starter struct {
+	server   wrapper.Server
+	token    func(context.Context) (keyring.Secret, error)
+	due      bool // the token must be renewed first
 	renewals atomic.Int32
+	subject  string
+	noBare   bool                   // it may not be started without its token
+	shut     atomic.Pointer[error]  // why there is no token now
+	refused  func() (string, error) // the token after the server has refused one; nil for none
 }
 
-func (d *dueTokens) Stored(context.Context) (keyring.Secret, error) { return keyring.Secret{}, nil }
-
-func (d *dueTokens) Token(ctx context.Context) (keyring.Secret, error) {
-	d.renewals.Add(1)
-	return d.tokens(ctx)
+func (s *starter) Start(ctx context.Context, effort wrapper.Effort) (wrapper.Start, error) {
+	start := wrapper.Start{Server: s.server, Subject: s.subject}
+	switch {
+	case effort == wrapper.Refused && s.refused != nil:
+		s.renewals.Add(1)
+		token, err := s.refused()
+		s.token = tokenOf(token, err)
+	case effort == wrapper.Refused:
+		return start, wrapper.ErrNoRemedy
+	case effort == wrapper.Bare && s.noBare:
+		return start, errors.New("nobody has agreed to it")
+	case effort != wrapper.Bare && s.shut.Load() != nil:
+		return start, *s.shut.Load()
+	case s.token == nil || effort == wrapper.Bare:
+		return start, nil
+	case effort == wrapper.Stored && s.due:
+		return start, wrapper.ErrDue
+	case s.due:
+		s.renewals.Add(1)
+	}
+	var err error
+	start.Token, err = s.token(ctx)
+	return start, err
 }
 
-func tokenOf(s string, err error) tokens {
+// signIns is a person who may sign in.
+type signIns struct {
+	starter *starter
+	how     string
+	begun   atomic.Int32
+	mu      sync.Mutex
+	state   refresh.SignIn
+}
+
+func (s *signIns) Begin(_ context.Context, quiet bool) error {
+	s.begun.Add(1)
+	if s.how == "refused" {
+		return refresh.ErrUnanswered
+	}
+	st := refresh.SignIn{
+		Outcome: refresh.SignInWaiting, At: time.Now(), Expires: time.Now().Add(time.Minute), Quiet: quiet,
+		UserCode: "ABCD-EFGH", URI: "https://login.example.com/device", Opened: s.how == "opened" && !quiet, Notified: s.how == "notified" && !quiet,
+	}
+	if s.how != "code" {
+		st.URIComplete = "https://login.example.com/device?user_code=ABCD-EFGH"
+	}
+	s.set(st)
+	return nil
+}
+
+func (s *signIns) State() (refresh.SignIn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, nil
+}
+
+func (s *signIns) set(st refresh.SignIn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = st
+}
+
+func (s *signIns) await(t *testing.T) {
+	late := time.Now().Add(patience)
+	for s.begun.Load() == 0 {
+		if time.Now().After(late) {
+			t.Fatal("no sign-in has begun")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// kept is the snapshot as the run has left it, without its times.
+func (c *conversation) kept() string {
+	b, err := os.ReadFile(c.options.Snapshot)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b = regexp.MustCompile(`"(slow|used)":[^,}]*,?`).ReplaceAll(b, nil)
+	return string(bytes.ReplaceAll(b, []byte(",}"), []byte("}")))
+}
+
+func tokenOf(s string, err error) func(context.Context) (keyring.Secret, error) {
 	return func(context.Context) (keyring.Secret, error) { return keyring.NewSecret(s), err }
 }
 
@@ -179,20 +273,46 @@ func (c *conversation) option(o []string) {
 			c.t.Skip("this conversation is about Unix")
 		}
 	case "path":
-		c.options.Server.Path = o[1]
+		c.starter.server.Path = o[1]
 	case "max":
 		c.options.MaxMessage = atoi(o[1])
 	case "token":
-		c.options.Server.TokenEnv = "TOKEN"
-		c.options.Tokens = tokenOf(unquote(o[1]), nil)
+		c.starter.server.TokenEnv, c.starter.token = "TOKEN", tokenOf(unquote(o[1]), nil)
 	case "due": // the token, which must be renewed first, and how often that happens
-		c.options.Server.TokenEnv = "TOKEN"
-		c.due = &dueTokens{tokens: tokenOf(unquote(o[1]), nil)}
-		c.options.Tokens, c.renewals = c.due, atoi(o[2])
+		c.starter.server.TokenEnv, c.starter.token = "TOKEN", tokenOf(unquote(o[1]), nil)
+		c.starter.due, c.renewals = true, atoi(o[2])
+	case "gate": // why there is no token, until the step !open
+		c.starter.server.TokenEnv, c.starter.token = "TOKEN", tokenOf("a-token-of-some-length", nil)
+		err := map[string]error{
+			"signed-out": fmt.Errorf("account work: %w", refresh.ErrSignedOut), "unreachable": fmt.Errorf("account work: %w", refresh.ErrUnreachable),
+			"locked": keyring.ErrLocked, "slow": fmt.Errorf("waiting: %w", context.DeadlineExceeded),
+		}[o[1]]
+		c.starter.shut.Store(&err)
+		c.options.Refusal = func(err error) string { return "mcp-valet: told: " + err.Error() }
+		c.options.SignIns = c.signIns
+	case "no-bare":
+		c.starter.noBare = true
+	case "refused": // the tokens after the server has refused one; "-" for a sign-out
+		c.options.SignIns = c.signIns
+		c.options.Refusal = func(err error) string { return "mcp-valet: told: " + err.Error() }
+		tokens := o[1:]
+		c.renewals = len(tokens)
+		c.starter.refused = func() (token string, err error) {
+			if tokens[0] == "-" {
+				err = fmt.Errorf("account work: %w", refresh.ErrSignedOut)
+				c.starter.shut.Store(&err)
+			}
+			token, tokens = tokens[0], tokens[1:]
+			return token, err
+		}
+	case "snapshot":
+		c.options.Snapshot = filepath.Join(c.t.TempDir(), "snapshots", "kb.json")
+	case "sign-ins": // how many begin, and how the first looks: opened, notified, plain, code, refused
+		c.wantSignIns, c.signIns.how = atoi(o[1]), o[2]
 	case "secret":
-		c.options.Server.Secrets[o[1]] = keyring.NewSecret(unquote(o[2]))
+		c.starter.server.Secrets[o[1]] = keyring.NewSecret(unquote(o[2]))
 	case "signed-out":
-		c.options.Tokens = tokenOf("", errSignedOut)
+		c.starter.token = tokenOf("", errSignedOut)
 		c.options.Refusal = func(err error) string { return "mcp-valet: " + err.Error() + ` (run "mcp-valet login work")` }
 	default:
 		c.t.Fatalf("no such option: %s", o)
@@ -244,6 +364,13 @@ func (c *conversation) play(line string) {
 		c.out.Close()
 	case "!stop":
 		c.stop <- syscall.SIGTERM
+	case "!open": // the sign-in succeeds, or what else was in the way is gone
+		c.signIns.set(refresh.SignIn{Outcome: refresh.SignInDone, At: time.Now()})
+		c.starter.shut.Store(nil)
+	case "!over": // the sign-in ends otherwise
+		c.signIns.set(refresh.SignIn{Outcome: rest, At: time.Now()})
+	case "!prompt": // until a sign-in has begun
+		c.signIns.await(c.t)
 	case "!send": // bytes
 		c.send(unquote(rest))
 	case "!big": // a request with the id and this many bytes, id last

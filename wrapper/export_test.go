@@ -3,6 +3,7 @@ package wrapper
 import (
 	"context"
 	"strings"
+	"time"
 
 	"mcp-valet/keyring"
 )
@@ -38,6 +39,11 @@ func LongEnough(values ...string) []string {
 		}
 	}
 	return all
+}
+
+// Hasten shortens what tests would have to wait for.
+func Hasten() {
+	holdTime, tickTime, silenceTime = time.Second, 20*time.Millisecond, time.Second
 }
 
 // ServerProcess is a running server, as a fake one must be.

@@ -22,8 +22,9 @@ var (
 type request struct {
 	id     frame.ID
 	seq    int
-	calls  bool // a tool: asking twice may do twice
-	unsent bool // it did not reach the server
+	calls  bool   // a tool: asking twice may do twice
+	unsent bool   // it did not reach the server
+	topic  *topic // what its answer tells of the server; nil for nothing
 }
 
 // pending are the requests that wait for an answer, by the key of their id. It is safe for concurrent use.
@@ -37,8 +38,8 @@ type pending struct {
 func newPending() *pending { return &pending{waiting: map[string]request{}} }
 
 // add notes a request before it is sent; the error says why it must not be.
-func (p *pending) add(id frame.ID, method string) (key string, err error) {
-	key = id.Key()
+func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
+	key = m.ID.Key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.settled {
@@ -51,17 +52,17 @@ func (p *pending) add(id frame.ID, method string) (key string, err error) {
 		return key, errCrowded
 	}
 	p.seq++
-	p.waiting[key] = request{id: id, seq: p.seq, calls: method == "tools/call"}
+	p.waiting[key] = request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", topic: about}
 	return key, nil
 }
 
 // take removes a request that is answered, or that nobody waits for any more, and tells whether it was there.
-func (p *pending) take(key string) bool {
+func (p *pending) take(key string) (request, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, ok := p.waiting[key]
+	r, ok := p.waiting[key]
 	delete(p.waiting, key)
-	return ok
+	return r, ok
 }
 
 // unsent notes that a request has not reached the server.

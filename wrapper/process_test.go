@@ -172,7 +172,7 @@ func TestNotStarted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out buffer
 			code, err := wrapper.Run(t.Context(), wrapper.Options{
-				Server: tt.s, In: strings.NewReader(""), Out: &out, Err: &out, Environ: []string{},
+				Starter: wrapper.Fixed{Server: tt.s}, In: strings.NewReader(""), Out: &out, Err: &out, Environ: []string{},
 			})
 			if code != tt.code || err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("got %d, %v; want %d, %v", code, err, tt.code, tt.want)

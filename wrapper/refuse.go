@@ -14,15 +14,15 @@ func Refuse(ctx context.Context, o Options, cause error) error {
 	defer surviveBrokenPipes()()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	return host{parent: proc.ParentGone(ctx)}.refuse(ctx, o, cause)
+	return host{parent: proc.ParentGone(ctx)}.refuseAll(ctx, o, cause)
 }
 
-func (h host) refuse(ctx context.Context, o Options, cause error) error {
+func (h host) refuseAll(ctx context.Context, o Options, cause error) error {
 	ahead := make(chan struct{})
 	return h.refuseOn(ctx, &o, newInbound(&o, ahead), ahead, cause)
 }
 
-// refuseOn is refuse for a client whose first message may have been read already.
+// refuseOn is refuseAll for a client whose first message may have been read already.
 func (h host) refuseOn(ctx context.Context, o *Options, in *inbound, ahead <-chan struct{}, cause error) error {
 	text := o.refusal(cause)
 	in.err.note("no server is started, and every request is answered with this: %s", text)

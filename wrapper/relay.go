@@ -30,7 +30,6 @@ type inbound struct {
 	frames *frame.Reader
 	out    *outlet
 	err    *console
-	first  *frame.Message // read already, and not yet handled
 }
 
 // newInbound makes the client's side of a relay; ahead is closed when the client's end is noticed while stuck.
@@ -57,10 +56,6 @@ func (in *inbound) each(handle func(frame.Message)) {
 
 // next is the next good message; there is none after the end, or in a broken stream, which is no different.
 func (in *inbound) next() (m frame.Message, ok bool) {
-	if in.first != nil {
-		m, in.first = *in.first, nil
-		return m, true
-	}
 	for {
 		m, err := in.frames.Next()
 		if err == nil {
@@ -92,37 +87,47 @@ func (in *inbound) refuse(id frame.ID, code int, text string) {
 
 // relay passes messages on between a client and a server.
 type relay struct {
-	*inbound
-	label   string // how texts name the server
-	server  server
-	pending *pending
-	masker  *masker
-	max     int
-	era     era
-	fate    atomic.Pointer[string] // what became of the server, once it is known
-	deaf    bool                   // the server takes no more messages; for fromClient alone
-	strayed bool                   // a line of stdout was no message; for fromServer alone
+	*session
+	label     string // how texts name the server
+	server    server
+	with      Start // what it was started with
+	pending   *pending
+	masker    *masker
+	max       int
+	life      life
+	own       questions
+	stdout    <-chan struct{}        // closed at the end of the server's stdout
+	stderr    <-chan struct{}        // and of its stderr
+	installed chan struct{}          // closed when it handles the client's messages
+	quit      chan struct{}          // closed when the server is to end although its client goes on
+	fate      atomic.Pointer[string] // what became of the server, once it is known
+	deaf      bool                   // the server takes no more messages; under session.mu
+	strayed   bool                   // a line of stdout was no message; for fromServer alone
 }
 
-// fromClient passes on what the client sends, until its end. Then it ends the server's stdin too.
-func (r *relay) fromClient() {
-	r.each(func(m frame.Message) {
-		r.era.learn(&m)
-		if m.Kind == frame.Request {
-			r.request(&m)
+// handle passes on a message of the client; session.mu is held.
+func (r *relay) handle(m *frame.Message) {
+	r.life.note(m)
+	r.remember(m)
+	switch m.Kind {
+	case frame.Request:
+		r.request(m)
+		return
+	case frame.Response:
+		if r.gate.consumes(m) {
 			return
 		}
+	case frame.Notification:
 		if m.Method == "notifications/cancelled" {
 			r.pending.take(cancelledKey(m.Raw))
 		}
-		r.deliver(m.Raw)
-	})
-	r.server.Stdin().Close()
+	}
+	r.deliver(m.Raw)
 }
 
 // request passes a request on, or answers it.
 func (r *relay) request(m *frame.Message) {
-	key, err := r.pending.add(m.ID, m.Method)
+	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version))
 	switch {
 	case errors.Is(err, errSettled):
 		r.refuse(m.ID, codeServerGone, *r.fate.Load())
@@ -130,7 +135,7 @@ func (r *relay) request(m *frame.Message) {
 		r.refuse(m.ID, codeInvalidRequest, err.Error())
 	case err != nil:
 		r.refuse(m.ID, codeServerGone, err.Error())
-	case !r.deliver(m.Raw):
+	case !r.deliver(r.gate.unmarked(m)):
 		r.undelivered(m.ID, key)
 	}
 }
@@ -140,8 +145,10 @@ func (r *relay) deliver(line []byte) bool {
 	if r.deaf {
 		return false
 	}
-	r.source.stall()
-	defer r.source.resume()
+	if r.relay == r { // else it is not the client's reader that waits here
+		r.source.stall()
+		defer r.source.resume()
+	}
 	_, err := r.server.Stdin().Write(line)
 	return err == nil
 }
@@ -154,7 +161,10 @@ func (r *relay) undelivered(id frame.ID, key string) {
 		r.deaf = true
 		wait(deafTime, r.server.Done())
 	}
-	if exited(r.server) || !r.pending.take(key) {
+	if exited(r.server) {
+		return
+	}
+	if _, waits := r.pending.take(key); !waits {
 		return
 	}
 	r.refuse(id, codeServerGone, r.label+" does not read its messages any more")
@@ -195,10 +205,16 @@ func (r *relay) fromServer() {
 // passBack gives the client a message of the server. When there is no client any more the server is read on, so
 // that it can come to its end.
 func (r *relay) passBack(m *frame.Message, masks *messages) {
-	ours := false // the client asked with this id, and must know it again
+	asked, ours := request{}, false // the client asked with this id, and must know it again
 	switch m.Kind {
 	case frame.Response:
-		ours = r.pending.take(m.ID.Key())
+		took := r.life.answer()
+		if r.own.answer(m) {
+			return
+		}
+		if asked, ours = r.pending.take(m.ID.Key()); asked.topic != nil {
+			defer func() { r.rec.answer(asked.topic, masks.mask(m.Raw, ours), took) }()
+		}
 	case frame.Request:
 		r.era.serverAsks(r.err)
 	}
@@ -208,7 +224,8 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 // stray deals with a line of stdout that is not passed on. It is shown on stderr, where it belongs, unless it is too
 // long. If it answers a request, somebody waits for it.
 func (r *relay) stray(v *frame.Violation, text *text) {
-	if !v.ID.IsZero() && v.Kind != frame.Request && r.pending.take(v.ID.Key()) {
+	r.life.heard.Store(true)
+	if !v.ID.IsZero() && v.Kind != frame.Request && r.settles(v.ID.Key()) {
 		r.out.refuse(v.ID, codeBadAnswer, fmt.Sprintf("the answer of %s cannot be passed on: %s", r.label, v.Reason))
 	}
 	if v.Size > int64(r.max) {
@@ -227,12 +244,20 @@ func (r *relay) stray(v *frame.Violation, text *text) {
 	r.err.line(line)
 }
 
+func (r *relay) settles(key string) bool {
+	_, waits := r.pending.take(key)
+	return waits
+}
+
 // fromStderr passes on what the server writes to stderr, until its end.
 func (r *relay) fromStderr() {
 	text := newText(r.masker)
 	room := make([]byte, 32<<10)
 	for {
 		n, err := r.server.Stderr().Read(room)
+		if n > 0 {
+			r.life.heard.Store(true)
+		}
 		r.err.relay(text.mask(room[:n]))
 		if err != nil {
 			r.err.relay(text.end())

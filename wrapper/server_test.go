@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	if script, ok := os.LookupEnv(relayEnv); ok {
 		os.Exit(runRelay(script))
 	}
+	wrapper.Hasten()
 	os.Exit(m.Run())
 }
 
@@ -42,8 +43,8 @@ func runRelay(script string) int {
 		die("%v", err)
 	}
 	code, err := wrapper.Run(context.Background(), wrapper.Options{
-		Server: wrapper.Server{Path: self, Env: map[string]string{scriptEnv: script}},
-		In:     os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Starter: wrapper.Fixed{Server: wrapper.Server{Path: self, Env: map[string]string{scriptEnv: script}}},
+		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
 	})
 	if err != nil {
 		die("%v", err)
@@ -54,10 +55,25 @@ func runRelay(script string) int {
 // runScript is a server: one step a line, see the switch. ${NAME} stands for a variable of its environment.
 func runScript(script string) {
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
+	skips := false
 	for line := range strings.Lines(script) {
 		step, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		rest = os.Expand(rest, os.Getenv)
+		if step == "else" {
+			skips = !skips
+			continue
+		}
+		if skips {
+			continue
+		}
 		switch step {
+		case "if": // its two words are the same, or there is none; else what is after else
+			words := strings.Fields(rest + " - -")
+			skips = words[0] != words[1]
+		case "read-or-exit": // as read, but another message is its end
+			if got := readLine(in); !strings.Contains(got, rest) {
+				os.Exit(1)
+			}
 		case "", "#":
 		case "read": // one message, which must hold the text
 			if got := readLine(in); !strings.Contains(got, rest) {

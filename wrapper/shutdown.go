@@ -1,9 +1,7 @@
 package wrapper
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -24,54 +22,71 @@ const (
 // killedCode is the exit code of a server that outlived its kill: what a shell says of one that did not.
 const killedCode = 128 + 9
 
-// signals are the reasons to end that do not come from the streams.
-type signals struct {
-	ctx    context.Context
-	stop   <-chan os.Signal
-	parent <-chan struct{} // closed when our parent process is gone
+// ending is how a server came to its end.
+type ending struct {
+	stopped bool    // not by itself
+	final   bool    // the client, or whoever started us, wants no other server
+	remedy  *result // what came of asking for another credential, where the server's silence was a reason to
 }
 
-// streams are the goroutines of a relay, each with a channel that is closed at its end.
-type streams struct {
-	client <-chan struct{} // nothing more comes from the client
-	ahead  <-chan struct{} // the same, noticed while the relay is stuck
-	stdout <-chan struct{}
-	stderr <-chan struct{}
-}
-
-// attend waits until the server has ended, and ends it when its time has come. stopped says that it did not end by
-// itself. Only one side needs to go: neither is of use without the other.
-func (r *relay) attend(sig signals, st streams) (stopped bool) {
+// attend waits until the server has ended, and ends it when its time has come. Only one side needs to go: neither is of
+// use without the other.
+func (r *relay) attend(s ends) (how ending) {
 	e := newEscalation(r.server)
 	defer e.timer.Stop()
-	client, ahead, gone, stdout, cancelled := st.client, st.ahead, r.out.gone, st.stdout, sig.ctx.Done()
+	stdout, quit, cancelled, installed := r.stdout, r.quit, s.ctx.Done(), r.installed
+	silence := newSilence(r)
+	defer silence.end()
 	for {
 		select {
 		case <-r.server.Done():
-			return e.next > 0
-		case <-client: // whoever read it has closed the server's stdin
-			client = nil
+			how.stopped = e.next > 0
+			return how
+		case <-s.client: // the server has got all that there was
+			s.client, how.final = nil, true
 			e.begin(eofGrace, termGrace)
-		case <-ahead: // the server may yet read what it was sent
-			ahead = nil
+			if installed == nil {
+				e.server.Stdin().Close()
+			}
+		case <-installed:
+			installed = nil
+			if s.client == nil {
+				e.server.Stdin().Close()
+			}
+		case <-s.ahead: // the server may yet read what it was sent
+			s.ahead, how.final = nil, true
 			e.begin(eofGrace, termGrace)
-		case <-gone:
-			gone = nil
+		case <-s.gone:
+			s.gone, how.final = nil, true
 			e.hangUp(eofGrace, termGrace)
 		case <-stdout:
 			stdout = nil
 			e.hangUp(eofGrace, termGrace)
-		case <-sig.parent:
-			sig.parent = nil
+		case <-s.parent:
+			s.parent, how.final = nil, true
 			e.hangUp(eofGrace, termGrace)
 		case <-cancelled:
-			cancelled = nil
+			cancelled, how.final = nil, true
 			e.hangUp(0, stopGrace)
-		case <-sig.stop:
+		case <-s.stop:
+			how.final = true
 			e.signal()
+		case <-quit:
+			quit = nil
+			e.hangUp(0, stopGrace)
+		case <-r.life.waits:
+			silence.begin()
+		case <-silence.timer.C:
+			silence.over()
+		case got := <-silence.remedy:
+			if silence.cured(&got) {
+				how.remedy = &got
+				e.hangUp(0, stopGrace)
+			}
 		case <-e.timer.C:
 			if !e.step() {
-				return true
+				how.stopped = true
+				return how
 			}
 		}
 	}
@@ -136,8 +151,20 @@ func (e *escalation) step() bool {
 
 // finish passes on the last words of a server that has ended, answers who still waits for it, and ends all output.
 // It returns the server's exit code.
-func (r *relay) finish(st streams, stopped bool) int {
-	code := killedCode
+func (r *relay) finish(client <-chan struct{}, stopped bool) int {
+	code := r.bury(stopped)
+	settled := start(func() { r.settle(r.obituary(code, stopped)) })
+	wait(lastTime, settled)
+	if !stopped {
+		wait(lateTime, client)
+	}
+	r.inbound.close(client)
+	return code
+}
+
+// bury passes on the last words of a server that has ended, and lets go of what is left of it.
+func (r *relay) bury(stopped bool) (code int) {
+	code = killedCode
 	if exited(r.server) {
 		code = r.server.ExitCode()
 	}
@@ -145,16 +172,9 @@ func (r *relay) finish(st streams, stopped bool) int {
 	if stopped {
 		drain = drainStopped
 	}
-	wait(drain, st.stdout, st.stderr)
+	wait(drain, r.stdout, r.stderr)
 	r.server.Close() // whatever of it is left; our ends of its streams end with it
-	wait(lastTime, st.stdout, st.stderr)
-
-	settled := start(func() { r.settle(r.obituary(code, stopped)) })
-	wait(lastTime, settled)
-	if !stopped {
-		wait(lateTime, st.client)
-	}
-	r.inbound.close(st.client)
+	wait(lastTime, r.stdout, r.stderr)
 	return code
 }
 

@@ -249,11 +249,11 @@ func TestSignalWhileTokenIsFetched(t *testing.T) {
 		stop := make(chan os.Signal, 1)
 		o := wrapper.Options{
 			In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Stop: stop, Environ: []string{},
-			Tokens: tokens(func(ctx context.Context) (s keyring.Secret, err error) {
+			Starter: &starter{token: func(ctx context.Context) (s keyring.Secret, err error) {
 				stop <- syscall.SIGTERM
 				<-ctx.Done()
 				return s, ctx.Err()
-			}),
+			}},
 		}
 		code, err := wrapper.RunOn(t.Context(), o, nil, nil)
 		if code != 143 || err != nil {
@@ -266,8 +266,8 @@ func TestTokenReachesServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeServer()
 		o := wrapper.Options{
-			Server: wrapper.Server{TokenEnv: "TOKEN"}, Tokens: tokenOf("abc", nil),
-			In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Environ: []string{"TOKEN=old"},
+			Starter: wrapper.Fixed{Server: wrapper.Server{TokenEnv: "TOKEN"}, Token: keyring.NewSecret("abc")},
+			In:      strings.NewReader(""), Out: io.Discard, Err: io.Discard, Environ: []string{"TOKEN=old"},
 		}
 		var got string
 		code, err := wrapper.RunOn(t.Context(), o, func(env []string) (wrapper.ServerProcess, error) {

@@ -20,17 +20,21 @@ var agentCommand = command{
 	name: "agent refresh", args: "ACCOUNT", min: 1, max: 1, hidden: true,
 	short:   "renew the credential of an account (started by the launcher)",
 	example: "mcp-valet agent refresh work",
-	flags: func(a *app, _ *pflag.FlagSet) action {
-		return func(ctx context.Context, args []string) error { return a.agentRefresh(ctx, args[0]) }
+	flags: func(a *app, fs *pflag.FlagSet) action {
+		refused := fs.Int64("refused", 0, "`serial` of the credential whose token a server has refused")
+		return func(ctx context.Context, args []string) error { return a.agentRefresh(ctx, args[0], *refused) }
 	},
 }
 
-func (a *app) agentRefresh(ctx context.Context, name string) error {
+func (a *app) agentRefresh(ctx context.Context, name string, refused int64) error {
 	// A log-out or shutdown asks every process to end; one between rotation and save must not. Its work is bounded.
 	signal.Ignore(endSignals...)
 	s, err := a.openAccount(ctx, name, startLimit)
 	if err != nil {
 		return err
+	}
+	if refused != 0 {
+		return refresh.RenewRefused(ctx, s.store, s.account, s.state, refused)
 	}
 	return refresh.Renew(ctx, s.store, s.account, s.state)
 }
@@ -47,8 +51,8 @@ var agentVerdicts = map[int]error{
 var errAgent = errors.New("the renewal did not succeed; mcp-valet status tells more")
 
 // askAgent starts an agent for account and waits for it while ctx lasts; the agent goes on after that.
-func (a *app) askAgent(ctx context.Context, account string) error {
-	spec, err := a.agentSpec("refresh", account)
+func (a *app) askAgent(ctx context.Context, account string, options ...string) error {
+	spec, err := a.agentSpec("refresh", account, options...)
 	if err != nil {
 		return err
 	}
@@ -71,7 +75,7 @@ func (a *app) askAgent(ctx context.Context, account string) error {
 }
 
 // agentSpec is how this program is started again to do one piece of work with the config and store of this run.
-func (a *app) agentSpec(work, account string) (proc.Spec, error) {
+func (a *app) agentSpec(work, account string, options ...string) (proc.Spec, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return proc.Spec{}, fmt.Errorf("finding this program: %w", err)
@@ -88,6 +92,6 @@ func (a *app) agentSpec(work, account string) (proc.Spec, error) {
 	if err != nil {
 		return proc.Spec{}, err
 	}
-	args := []string{"agent", work, account, "--config", path, "--state", state, "--store", a.storeKind(cfg)}
+	args := append([]string{"agent", work, account, "--config", path, "--state", state, "--store", a.storeKind(cfg)}, options...)
 	return proc.Spec{Path: exe, Args: args, Env: os.Environ()}, nil
 }

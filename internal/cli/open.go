@@ -221,5 +221,6 @@ func (a *app) openAccount(ctx context.Context, name string, limit time.Duration)
 
 // ladder is the way from a stored credential to a token that is good now.
 func (a *app) ladder(s *session) *refresh.Ladder {
-	return &refresh.Ladder{Store: s.store, Account: s.account, StateDir: s.state, Agent: a.askAgent}
+	agent := func(ctx context.Context, account string) error { return a.askAgent(ctx, account) }
+	return &refresh.Ladder{Store: s.store, Account: s.account, StateDir: s.state, Agent: agent}
 }

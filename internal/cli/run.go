@@ -69,7 +69,8 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 	options := wrapper.Options{
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Stop: stopSignals(),
 		Refusal: func(err error) string { told = true; return refusalText(err) },
-		Server:  l.server, Tokens: l.tokens, MaxMessage: l.maxMessage,
+		Name:    l.name, Account: l.account, Starter: l.starter, SignIns: l.signIns, Snapshot: l.snapshot,
+		MaxMessage: l.maxMessage,
 	}
 	code, err := 0, reason
 	if reason == nil {
@@ -78,11 +79,11 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 		err = wrapper.Refuse(ctx, options, reason)
 	}
 	switch {
-	case told:
+	case err != nil && told:
 		code, _ = classify(err)
 		return exitStatus(code)
 	case err != nil:
-		return &about{account: l.account, server: l.server.Name, err: err}
+		return &about{account: l.account, server: l.name, err: err}
 	case code != 0:
 		return exitStatus(code)
 	}
@@ -109,15 +110,17 @@ func refusalText(err error) string {
 	return text
 }
 
-// launch is a server that may be started: its entry is what a person agreed to.
+// launch is a server of the config, or of the command line. Whether it may be started, and with what, its starter finds
+// out each time.
 type launch struct {
-	server     wrapper.Server
-	tokens     wrapper.Tokens
-	account    string
-	maxMessage int
+	name, account string
+	starter       wrapper.Starter
+	signIns       wrapper.SignIns // nil for none
+	snapshot      string          // file; "" for none
+	maxMessage    int
 }
 
-// prepare finds out what to start and whether it may have its secrets.
+// prepare finds out what to start.
 func (a *app) prepare(ctx context.Context, o *runOptions, args []string) (*launch, error) {
 	if o.account != "" {
 		return a.prepareAdHoc(ctx, o, args)
@@ -150,41 +153,45 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	}
 	entry := cfg.Servers[name]
 	refs := entry.Secrets()
-	l := &launch{account: now.Account, maxMessage: entry.MaxMessage, server: wrapper.Server{
-		Name: name, Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv,
-	}}
+	l := &launch{name: name, account: now.Account, maxMessage: entry.MaxMessage}
+	server := wrapper.Server{Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv}
 	if now.TokenEnv == "" && len(refs) == 0 {
-		return l, a.preparePlain(ctx, cfg, l, now)
+		server.Path, err = a.preparePlain(ctx, cfg, now)
+		l.starter = wrapper.Fixed{Server: server}
+		return l, err
 	}
 	store, err := a.openStore(cfg, startLimit)
 	if err != nil {
 		return nil, &about{account: now.Account, err: err}
 	}
-	if l.server.Path, err = admit(ctx, store, now); err != nil {
+	state, err := a.stateDir()
+	if err != nil {
 		return nil, err
 	}
-	if l.server.Secrets, err = fetch(ctx, store, refs); err != nil {
-		return nil, &about{account: now.Account, server: name, err: err}
+	l.snapshot = snapshotPath(state, now)
+	st := &entryStarter{app: a, cfg: cfg, store: store, state: state, entry: entry, refs: refs, now: now, server: server}
+	l.starter = st
+	if now.Account != "" {
+		l.signIns = &signIns{a, state, now.Account, name}
 	}
-	return l, a.addTokens(ctx, l, cfg, store, entry, now)
+	return l, nil
 }
 
 // preparePlain is for a server that gets no secret. One that a person once agreed to may not lose its account in the
 // config in silence: whoever edits it away would have a program of theirs started unseen. So what was agreed to must be
 // known, or known not to be there; a keychain that is locked or hangs is neither.
-func (a *app) preparePlain(ctx context.Context, cfg *config.Config, l *launch, now *keyring.Trust) error {
+func (a *app) preparePlain(ctx context.Context, cfg *config.Config, now *keyring.Trust) (path string, err error) {
 	then, err := a.agreed(ctx, cfg, now.Server)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if then != nil {
 		now.Path = then.Path
 		if diff := differences(then, now); len(diff) > 0 {
-			return untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
+			return "", untrusted(now, "the config has changed since a person agreed to it ("+strings.Join(diff, ", ")+")")
 		}
 	}
-	l.server.Path, err = proc.Resolve(now.Command, now.Dir, os.Environ())
-	return err
+	return proc.Resolve(now.Command, now.Dir, os.Environ())
 }
 
 // agreed is what was agreed to for a server; nil where nothing was, or no keychain is to be had on this machine.
@@ -198,25 +205,6 @@ func (a *app) agreed(ctx context.Context, cfg *config.Config, server string) (*k
 		return nil, nil
 	}
 	return then, err
-}
-
-// addTokens says where the server's token comes from.
-func (a *app) addTokens(ctx context.Context, l *launch, cfg *config.Config, store *keyring.Store, entry config.Server, now *keyring.Trust) error {
-	switch {
-	case now.Account != "":
-		account, err := accountFor(ctx, store, now.Account, cfg.Accounts[now.Account])
-		if err != nil {
-			return &about{account: now.Account, err: err}
-		}
-		state, err := a.stateDir()
-		if err != nil {
-			return err
-		}
-		l.tokens = &accountTokens{a.ladder(&session{cfg: cfg, store: store, account: account, state: state})}
-	case entry.Auth != nil && entry.Auth.Kind == "secret":
-		l.tokens = secretToken{store, now.Server, now.TokenEnv}
-	}
-	return nil
 }
 
 // admit decides whether a server's entry is the one that a person agreed to, and gives the program to start.
@@ -311,29 +299,9 @@ func (a *app) prepareAdHoc(ctx context.Context, o *runOptions, args []string) (*
 		return nil, &about{account: o.account, err: err}
 	}
 	return &launch{
-		account: o.account,
-		server:  wrapper.Server{Name: adHoc, Path: now.Path, Args: now.Args, TokenEnv: now.TokenEnv},
-		tokens:  &accountTokens{a.ladder(s)},
+		name: adHoc, account: o.account,
+		starter: &givenStarter{a, s, wrapper.Server{Path: now.Path, Args: now.Args, TokenEnv: now.TokenEnv}},
 	}, nil
-}
-
-// accountTokens gets a token by way of the ladder; its errors name the account.
-type accountTokens struct{ ladder *refresh.Ladder }
-
-func (t *accountTokens) Token(ctx context.Context) (keyring.Secret, error) {
-	return t.about(t.ladder.Token(ctx))
-}
-
-// Stored gives the token only if it needs no renewal: for a client that does no more than probe.
-func (t *accountTokens) Stored(ctx context.Context) (keyring.Secret, error) {
-	return t.about(t.ladder.Stored(ctx))
-}
-
-func (t *accountTokens) about(token keyring.Secret, err error) (keyring.Secret, error) {
-	if err != nil {
-		return token, aboutAccount(t.ladder.Account, err)
-	}
-	return token, nil
 }
 
 // aboutAccount names the account and the issuer that an error is about.
@@ -343,18 +311,4 @@ func aboutAccount(account refresh.Account, err error) error {
 		a.issuer = u.Host
 	}
 	return a
-}
-
-// secretToken is a token that does not renew: an API key or a personal access token.
-type secretToken struct {
-	store      *keyring.Store
-	owner, key string
-}
-
-func (t secretToken) Token(ctx context.Context) (keyring.Secret, error) {
-	token, err := t.store.Get(ctx, keyring.SecretKey(t.owner, t.key))
-	if errors.Is(err, keyring.ErrNotFound) {
-		err = missingSecret(t.owner, t.key)
-	}
-	return token, err
 }

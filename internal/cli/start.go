@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"mcp-valet/internal/config"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+	"mcp-valet/wrapper"
+)
+
+// entryStarter starts a server of the config. Each time it makes sure that the entry is what a person agreed to, since the
+// keychain that says so may have been locked before.
+type entryStarter struct {
+	app    *app
+	cfg    *config.Config
+	store  *keyring.Store
+	state  string
+	entry  config.Server
+	refs   map[string]config.Reference
+	now    *keyring.Trust
+	server wrapper.Server // what it is without its path and secrets
+}
+
+// Start is for one goroutine at a time, as [wrapper.Starter] says.
+func (s *entryStarter) Start(ctx context.Context, effort wrapper.Effort) (start wrapper.Start, err error) {
+	start.Server = s.server
+	if start.Server.Path, err = admit(ctx, s.store, s.now); err != nil {
+		return start, err
+	}
+	if start.Server.Secrets, err = fetch(ctx, s.store, s.refs); err != nil {
+		return start, &about{account: s.now.Account, server: s.now.Server, err: err}
+	}
+	switch {
+	case effort == wrapper.Bare:
+		return start, nil
+	case s.now.Account != "":
+		return s.withAccount(ctx, start, effort)
+	case effort == wrapper.Refused:
+		return start, wrapper.ErrNoRemedy
+	case s.entry.Auth != nil && s.entry.Auth.Kind == "secret":
+		start.Token, err = secretToken(ctx, s.store, s.now.Server, s.now.TokenEnv)
+	}
+	return start, err
+}
+
+func (s *entryStarter) withAccount(ctx context.Context, start wrapper.Start, effort wrapper.Effort) (wrapper.Start, error) {
+	account, err := accountFor(ctx, s.store, s.now.Account, s.cfg.Accounts[s.now.Account])
+	if err != nil {
+		return start, &about{account: s.now.Account, err: err}
+	}
+	return s.app.addToken(ctx, start, &session{cfg: s.cfg, store: s.store, account: account, state: s.state}, effort)
+}
+
+// givenStarter starts a command that was given on the command line, which a person has agreed to already.
+type givenStarter struct {
+	app    *app
+	acc    *session
+	server wrapper.Server
+}
+
+// Start is for one goroutine at a time, as [wrapper.Starter] says.
+func (s *givenStarter) Start(ctx context.Context, effort wrapper.Effort) (wrapper.Start, error) {
+	start := wrapper.Start{Server: s.server}
+	if effort == wrapper.Bare {
+		return start, nil
+	}
+	return s.app.addToken(ctx, start, s.acc, effort)
+}
+
+// addToken gets the account's token, with as much effort as may be made.
+func (a *app) addToken(ctx context.Context, start wrapper.Start, s *session, effort wrapper.Effort) (wrapper.Start, error) {
+	c, err := a.credential(ctx, s, effort)
+	if c != nil {
+		start.Subject = c.Subject
+	}
+	if err != nil {
+		return start, aboutAccount(s.account, err)
+	}
+	start.Token = c.AccessToken
+	return start, nil
+}
+
+func (a *app) credential(ctx context.Context, s *session, effort wrapper.Effort) (*keyring.Credential, error) {
+	ladder := a.ladder(s)
+	switch effort {
+	case wrapper.Stored:
+		c, good, err := ladder.Stored(ctx)
+		if err == nil && !good {
+			err = wrapper.ErrDue
+		}
+		return c, err
+	case wrapper.Refused:
+		if err := a.renewRefused(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return ladder.Credential(ctx)
+}
+
+const (
+	// freshTime is how young a token is that a server has no reason to refuse: a newer one would fare no better.
+	freshTime = time.Minute
+	// remedyTime bounds the wait for a renewal that a server's refusal of a token has led to.
+	remedyTime = 5 * time.Second
+)
+
+// renewRefused has a token renewed that looks good and that a server seems to have refused.
+func (a *app) renewRefused(ctx context.Context, s *session) error {
+	c, err := s.store.Credential(ctx, s.account.Name)
+	if err != nil {
+		return err
+	}
+	if age := time.Since(c.ObtainedAt); c.RefreshToken.IsZero() || age >= 0 && age < freshTime {
+		return wrapper.ErrNoRemedy
+	}
+	ctx, cancel := context.WithTimeout(ctx, remedyTime)
+	defer cancel()
+	return a.askAgent(ctx, s.account.Name, "--refused", strconv.FormatInt(c.Serial, 10))
+}
+
+// signIns has people sign in to a server's account by an agent, which outlives the launcher.
+type signIns struct {
+	app                    *app
+	state, account, server string
+}
+
+func (s *signIns) Begin(ctx context.Context, quiet bool) error {
+	if err := s.app.askSignIn(ctx, s.account, s.server, quiet); err != nil {
+		return &about{account: s.account, server: s.server, err: err}
+	}
+	return nil
+}
+
+func (s *signIns) State() (refresh.SignIn, error) { return refresh.ReadSignIn(s.state, s.account) }
+
+// secretToken is a token that does not renew: an API key or a personal access token.
+func secretToken(ctx context.Context, store *keyring.Store, owner, key string) (keyring.Secret, error) {
+	token, err := store.Get(ctx, keyring.SecretKey(owner, key))
+	if errors.Is(err, keyring.ErrNotFound) {
+		err = missingSecret(owner, key)
+	}
+	return token, err
+}
+
+// snapshotsFolder is where snapshots lie, in the state folder.
+const snapshotsFolder = "snapshots"
+
+// snapshotPath is the file for the snapshot of a server as its entry is now: what differs is another server.
+func snapshotPath(state string, now *keyring.Trust) string {
+	about := *now
+	about.Path = "" // the keychain knows it, which may be locked
+	b, err := json.Marshal(about)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return filepath.Join(state, snapshotsFolder, hex.EncodeToString(sum[:16])+".json")
+}
+
+// takeSnapshot runs a server once and keeps what it says of itself for the gate.
+func (a *app) takeSnapshot(ctx context.Context, name string) error {
+	l, err := a.prepareNamed(ctx, name)
+	if err != nil {
+		return err
+	}
+	if l.snapshot == "" {
+		return nil // no credential, no gate
+	}
+	err = wrapper.TakeSnapshot(ctx, wrapper.Options{
+		Name: name, Account: l.account, Starter: l.starter, Snapshot: l.snapshot, Err: a.stderr, MaxMessage: l.maxMessage,
+	})
+	if err != nil {
+		return &about{account: l.account, server: name, err: fmt.Errorf("trying out the server: %w", err)}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package wrapper
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+
+	"mcp-valet/wrapper/frame"
+)
+
+// session is one client from its first message to its end, and whoever answers it: the gate, or a relay with a server.
+type session struct {
+	host
+	*inbound
+	o     *Options
+	ctx   context.Context // of what is done in the background
+	tasks sync.WaitGroup
+	ends  ends
+	rec   *recorder
+
+	mu    sync.Mutex // held while a message is handled, and while who handles it changes
+	relay *relay     // nil while the gate handles
+	gate  *gate
+	hello hello
+	era   era
+
+	relaunched bool // after a server that died of a probe
+	remedied   bool // a server's silence or death before its first answer has led to a renewal
+}
+
+// ends are the reasons for a session to end, whoever answers the client.
+type ends struct {
+	client <-chan struct{} // nothing more comes from the client
+	ahead  <-chan struct{} // the same, noticed while its reader is stuck
+	gone   <-chan struct{} // the client takes no more
+	parent <-chan struct{} // our parent process is gone
+	ctx    context.Context
+	stop   <-chan os.Signal
+}
+
+// hello is what a server must be told that takes the place of another in mid-session. It is under session.mu.
+type hello struct {
+	version     string // protocol version that initialize asked for
+	params      object // of initialize; nil before it
+	answered    object // the result that the gate gave to it; nil when it gave none
+	initialized []byte // the notification, as it came
+	logLevel    object // params of logging/setLevel
+	elicitsURLs bool
+}
+
+func (h host) run(ctx context.Context, o Options) (exit int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ahead := make(chan struct{})
+	in := newInbound(&o, ahead)
+	s := &session{host: h, inbound: in, o: &o, ctx: ctx}
+	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
+	defer s.tasks.Wait()
+	defer cancel()
+
+	start, err, sig := s.obtain(Stored)
+	if sig != nil {
+		in.close()
+		return signalCode(sig), nil
+	}
+	s.rec = newRecorder(o.Snapshot, start.Subject)
+	defer s.rec.close()
+	switch obstacleOf(err) {
+	case hopeless:
+		return exitFailure, h.refuseOn(ctx, &o, in, ahead, err)
+	case noObstacle:
+		return s.begin(start)
+	}
+	s.gate = newGate(s, err)
+	return s.serve(nil)
+}
+
+// begin is the session of a client whose server can be started at once.
+func (s *session) begin(start Start) (exit int, err error) {
+	r, err := s.newRelay(start)
+	if err != nil {
+		s.inbound.close()
+		return startCode(err), err
+	}
+	s.gate = newGate(s, nil)
+	s.install(r)
+	return s.serve(r)
+}
+
+// install has r handle the client's messages; session.mu is held, or nobody else knows of it yet.
+func (s *session) install(r *relay) {
+	s.relay = r
+	close(r.installed)
+}
+
+// serve reads the client's messages and goes from the gate to a relay, and sometimes back, until the end.
+func (s *session) serve(r *relay) (exit int, err error) {
+	s.ends.client = start(func() { s.each(s.handle) })
+	for {
+		if r == nil {
+			var sig os.Signal
+			if r, sig = s.gate.wait(); r == nil {
+				return s.leave(sig)
+			}
+		}
+		how := r.attend(s.ends)
+		next, again := s.succeed(r, how)
+		if !again {
+			return r.finish(s.ends.client, how.stopped), nil
+		}
+		r = next
+	}
+}
+
+// handle gives a message to whoever handles them now.
+func (s *session) handle(m frame.Message) {
+	if !s.mu.TryLock() { // who holds it may be stuck: the client's end must be noticed all the same
+		s.source.stall()
+		s.mu.Lock()
+		s.source.resume()
+	}
+	defer s.mu.Unlock()
+	if s.relay != nil {
+		s.relay.handle(&m)
+		return
+	}
+	s.gate.handle(&m)
+}
+
+// leave ends a session at the gate.
+func (s *session) leave(sig os.Signal) (exit int, err error) {
+	s.soon(lastTime, func() {
+		s.gate.dismiss()
+		err = s.gate.cause
+	})
+	s.inbound.close(s.ends.client)
+	switch {
+	case sig != nil:
+		return signalCode(sig), nil
+	case errors.Is(err, ErrDue):
+		return 0, nil // only probed, or gone before its renewal had ended
+	}
+	return exitFailure, err
+}
+
+// result is what a Starter gave.
+type result struct {
+	Start
+	err error
+}
+
+// obtain asks the Starter, unless a signal comes first.
+func (s *session) obtain(effort Effort) (Start, error, os.Signal) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	got := s.ask(ctx, effort)
+	select {
+	case r := <-got:
+		return r.Start, r.err, nil
+	case sig := <-s.o.Stop:
+		cancel()
+		<-got
+		return Start{}, nil, sig
+	}
+}
+
+// ask asks the Starter in the background.
+func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
+	got := make(chan result, 1)
+	s.tasks.Go(func() {
+		start, err := s.o.Starter.Start(ctx, effort)
+		got <- result{start, err}
+	})
+	return got
+}
+
+// newRelay starts a server and the passing on of what it says.
+func (s *session) newRelay(with Start) (*relay, error) {
+	child, err := s.launch(s.o, with)
+	if err != nil {
+		return nil, err
+	}
+	r := &relay{
+		session: s, label: s.o.label(), server: child, pending: newPending(), masker: newMasker(with.secrets()), max: s.o.maxMessage(),
+		with: with, quit: make(chan struct{}), installed: make(chan struct{}),
+	}
+	r.life.waits = make(chan struct{}, 1)
+	r.life.canRemedy = !with.Token.IsZero() && s.o.SignIns != nil && !s.remedied
+	s.rec.become(with.Subject)
+	r.stdout, r.stderr = start(r.fromServer), start(r.fromStderr)
+	return r, nil
+}

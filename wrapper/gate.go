@@ -414,8 +414,8 @@ func (g *gate) open(with Start) (*relay, error) {
 		ctx, cancel := context.WithTimeout(g.s.ctx, welcomeTime)
 		defer cancel()
 		if err := r.welcome(ctx); err != nil {
-			if !exited(r.server) { // else that is what will be told
-				g.s.err.note("%s: the handshake did not succeed: %v", r.label, err)
+			if !exited(r.server) { // else that is the reason
+				r.failure.Store(&err)
 			}
 			close(r.quit)
 		}
@@ -448,7 +448,7 @@ func (r *relay) welcome(ctx context.Context) error {
 	return nil
 }
 
-var errOtherVersion = errors.New("the server speaks another protocol version than in its last run; start the client anew")
+var errOtherVersion = errors.New("it speaks another protocol version than in its last run; start the client anew")
 
 // handOver gives what waits to the server, which from now on answers the client.
 func (g *gate) handOver(r *relay) {

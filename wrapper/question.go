@@ -15,8 +15,8 @@ import (
 const ownIDs = "mcp-valet-"
 
 var (
-	errNoAnswer = errors.New("the server has not answered")
-	errRefused  = errors.New("the server answered with an error")
+	errNoAnswer = errors.New("it has not answered")
+	errRefused  = errors.New("it answered with an error")
 )
 
 // questions are requests of ours to a server, which the client knows nothing of. It is safe for concurrent use.

@@ -100,6 +100,7 @@ type relay struct {
 	stderr    <-chan struct{}        // and of its stderr
 	installed chan struct{}          // closed when it handles the client's messages
 	quit      chan struct{}          // closed when the server is to end although its client goes on
+	failure   atomic.Pointer[error]  // why the handshake with it failed
 	fate      atomic.Pointer[string] // what became of the server, once it is known
 	deaf      bool                   // the server takes no more messages; under session.mu
 	strayed   bool                   // a line of stdout was no message; for fromServer alone

@@ -58,7 +58,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	defer s.tasks.Wait()
 	defer cancel()
 
-	start, err, sig := s.obtain(Stored)
+	start, sig, err := s.obtain(Stored)
 	if sig != nil {
 		in.close()
 		return signalCode(sig), nil
@@ -150,17 +150,17 @@ type result struct {
 }
 
 // obtain asks the Starter, unless a signal comes first.
-func (s *session) obtain(effort Effort) (Start, error, os.Signal) {
+func (s *session) obtain(effort Effort) (Start, os.Signal, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	got := s.ask(ctx, effort)
 	select {
 	case r := <-got:
-		return r.Start, r.err, nil
+		return r.Start, nil, r.err
 	case sig := <-s.o.Stop:
 		cancel()
 		<-got
-		return Start{}, nil, sig
+		return Start{}, sig, nil
 	}
 }
 

@@ -27,7 +27,11 @@ func (s *session) succeed(r *relay, how ending) (next *relay, again bool) {
 
 func (s *session) following(r *relay, how ending) (next *relay, again bool) {
 	if s.relay != r { // its handshake has failed: the gate has never ceased to handle
-		s.gate.closeFor(&errEnded{r.label, r.bury(how.stopped)}, nil)
+		var cause error = &errEnded{r.label, r.bury(how.stopped)}
+		if failure := r.failure.Load(); failure != nil {
+			cause = fmt.Errorf("the handshake with %s did not succeed: %w", r.label, *failure)
+		}
+		s.gate.closeFor(cause, nil)
 		return nil, true
 	}
 	if r.life.answered.Load() || r.life.overflow {

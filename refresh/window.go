@@ -92,10 +92,10 @@ func ForgetWindows(stateDir, account string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forgetting the sign-in to account %q: %w", account, err)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return writeSignIn(stateDir, account, SignIn{}) // not removed, which on Windows fails while somebody reads it
 }
 
 // NoteLogin tells whoever waits for a sign-in that a person is signing in by hand, with a code or window that is good

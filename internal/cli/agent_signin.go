@@ -38,13 +38,20 @@ func (a *app) agentSignIn(ctx context.Context, account, server string, quiet boo
 	if err != nil {
 		return &about{account: account, server: server, err: err}
 	}
-	setDesktop(s.cfg.Desktop)
-	window := refresh.Window{Open: person.OpenBrowser, Notify: person.Notify}
+	window := refresh.Window{}
+	if os.Getenv(noOpen) == "" {
+		setDesktop(s.cfg.Desktop)
+		window = refresh.Window{Open: person.OpenBrowser, Notify: person.Notify}
+	}
 	if err := refresh.AskSignIn(ctx, s.store, s.account, s.state, server, window, quiet); err != nil {
 		return aboutAccount(s.account, err)
 	}
 	return nil
 }
+
+// noOpen is the variable that keeps windows and notifications away from the screen, whatever it is set to: where nobody
+// sits before it, the client is told address and code instead.
+const noOpen = "MCP_VALET_NO_OPEN"
 
 // openForSignIn opens the account of a server, whose entry must be what a person agreed to: the config may have been
 // edited since the launcher looked, and where the person signs in is in it.

@@ -49,11 +49,12 @@ type action func(ctx context.Context, args []string) error
 // commands is the table of commands, in the order in which help lists them.
 func commands() []command {
 	return []command{
+		installCommand, uninstallCommand, reapplyCommand,
 		loginCommand, logoutCommand, statusCommand, runCommand,
 		tokenCommand, credentialCommand, secretSetCommand, secretRmCommand, trustCommand,
 		configCheckCommand, configEditCommand, configPathCommand,
-		demoCommand, completionCommand, versionCommand,
-		agentCommand, completeCommand, demoServerCommand,
+		purgeCommand, demoCommand, completionCommand, versionCommand,
+		agentCommand, signInCommand, completeCommand, demoServerCommand,
 	}
 }
 

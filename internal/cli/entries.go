@@ -1,19 +1,22 @@
 package cli
 
 import (
-	"fmt"
-	"os"
+	"slices"
 	"strings"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
 )
 
-// sayEntries prints what goes into the client's config.
+// sayEntries prints what goes into the client's config, for the servers that install has not put there.
 func (a *app) sayEntries(cfg *config.Config, names []string) error {
-	exe, err := os.Executable()
+	exe, err := thisProgram()
 	if err != nil {
-		return fmt.Errorf("finding this program: %w", err)
+		return err
+	}
+	names, err = a.notInstalled(names)
+	if err != nil || len(names) == 0 {
+		return err
 	}
 	if err := install.StableExe(exe); err != nil {
 		a.sayf("\n(%v)", err)
@@ -29,6 +32,21 @@ func (a *app) sayEntries(cfg *config.Config, names []string) error {
 	}
 	a.sayf("%s", strings.Join(entries, ",\n"))
 	return nil
+}
+
+// notInstalled leaves out the servers that are in a client's config already.
+func (a *app) notInstalled(names []string) ([]string, error) {
+	state, err := a.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	all, err := install.AllRecords(state)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(all, func(r install.Record) bool { return r.Server == name })
+	}), nil
 }
 
 // places says what a launcher must be told, since clients hand on next to nothing of the environment. The sealed file

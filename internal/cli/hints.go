@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mcp-valet/install"
 	"mcp-valet/internal/config"
 	"mcp-valet/keyring"
 	"mcp-valet/refresh"
@@ -84,11 +85,14 @@ var table = []advice{
 	{refresh.ErrUnreachable, exitUnreachable, "{issuer} cannot be reached: check the network, VPN and proxy, and try again; whoever is signed in stays signed in"},
 	{refresh.ErrDenied, exitSignIn, "the sign-in was refused; to try again: mcp-valet login {account}"},
 	{refresh.ErrCodeExpired, exitSignIn, "the code was not used in time; to get a new one: mcp-valet login {account}"},
+	{refresh.ErrUnanswered, exitSignIn, "no more windows open by themselves; to sign in: mcp-valet login {account}"},
 	{refresh.ErrSignedOut, exitSignIn, "to sign in: mcp-valet login {account}"},
 	{keyring.ErrNotFound, exitSignIn, "to sign in: mcp-valet login {account}"},
 	{refresh.ErrNoWay, exitFailure, "the issuer offers neither device login nor a browser login; give its addresses with --device-endpoint, --authorization-endpoint and --token-endpoint"},
 	{refresh.ErrInsecureURL, exitConfig, "addresses must begin with https:// (http:// only for this machine)"},
 	{refresh.ErrDiscovery, exitFailure, "check the issuer address: it must be exactly the one that the identity provider shows"},
+	{install.ErrNoFile, exitConfig, "start the client once and quit it, or name its config: --client-config FILE"},
+	{install.ErrSeveralFiles, exitConfig, "name the one that the client reads (its settings show it): --client-config FILE"},
 	{proc.ErrNotFound, exitNotFound, "give the command's full path in the config: mcp-valet config edit"},
 	{proc.ErrNotExecutable, exitNotStarted, "the program is there but cannot be run: check its mode, its folder (cwd) and arguments"},
 	{proc.ErrBatchArgument, exitNotStarted, "start the program behind the .cmd or .bat file directly (for npx: node and the script's path)"},
@@ -115,6 +119,7 @@ func classify(err error) (code int, hint string) {
 	var usage *usageError
 	var no *refusal
 	var conf *config.Error
+	var theirs *install.Error
 	var missing *noSecret
 	var refused *refresh.OAuthError
 	switch {
@@ -126,6 +131,8 @@ func classify(err error) (code int, hint string) {
 		return exitRefused, no.hint
 	case errors.As(err, &conf):
 		return exitConfig, "to mend it: mcp-valet config edit"
+	case errors.As(err, &theirs):
+		return exitConfig, "nothing was changed; put it right in the client's config, and try again"
 	case errors.As(err, &refused) && refusals[refused.Code] != "":
 		return exitFailure, refusals[refused.Code]
 	case errors.As(err, &missing):

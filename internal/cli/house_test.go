@@ -33,12 +33,13 @@ var mayImport = map[string][]string{
 // homes says which packages may import an outside library (by the beginning of its path); each has one home.
 var homes = map[string][]string{
 	"github.com/zalando/go-keyring": {"keyring"},
-	"github.com/godbus/dbus":        {"keyring"},
+	"github.com/godbus/dbus":        {"keyring", "internal/person"},
+	"github.com/esiqveland/notify":  {"internal/person"},
 	"filippo.io/age":                {"keyring"},
 	"golang.org/x/oauth2":           {"refresh"},
 	"github.com/golang-jwt/jwt":     {"refresh", "internal/issuer"},
 	"github.com/spf13/pflag":        {"internal/cli"},
-	"github.com/tailscale/hujson":   {"internal/config"},
+	"github.com/tailscale/hujson":   {"internal/config", "install"},
 	"golang.org/x/term":             {"internal/person"},
 	"rsc.io/qr":                     {"internal/person"},
 	"golang.org/x/sys":              {"keyring", "wrapper/proc", "wrapper", "internal/cli", "internal/person", "internal/config", "install"},

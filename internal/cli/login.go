@@ -69,15 +69,23 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	if err != nil {
 		return &usageError{msg: err.Error(), command: "login"}
 	}
+	note, err := a.beginNote(name)
+	if err != nil {
+		return err
+	}
+	defer note.end()
 	last, err := a.lastSignIn(ctx, store, account, conf.ClientSecret != "" && !o.secretStdin)
 	if err != nil {
 		return &about{account: name, err: err}
+	}
+	if proxy := a.proxyToRecord(account); proxy != "" {
+		account.Proxy, conf.Proxy, changed = proxy, proxy, true
 	}
 	account.ClientSecret, err = a.loginSecret(ctx, store, name, &conf, o)
 	if err != nil {
 		return &about{account: name, err: err}
 	}
-	cred, err := a.signIn(ctx, store, account, o)
+	cred, err := a.signIn(ctx, store, account, o, note)
 	if err != nil {
 		a.sayIssuerWords(err)
 		return aboutAccount(account, err)
@@ -86,6 +94,7 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	if err := a.keepLogin(ctx, store, cfg, name, conf, changed, account.ClientSecret, cred); err != nil {
 		return &about{account: name, err: err}
 	}
+	note.done()
 	a.saySignedIn(cred)
 	return a.trustServers(ctx, store, name, last.first)
 }
@@ -221,13 +230,14 @@ func readSecretLine(r io.Reader) (keyring.Secret, error) {
 const signInLimit = 30 * time.Minute
 
 // signIn has the person sign in; one sign-in an account on this machine.
-func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.Account, o *loginOptions) (*keyring.Credential, error) {
+func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.Account, o *loginOptions, note *loginNote) (*keyring.Credential, error) {
 	client, err := refresh.New(account)
 	if err != nil {
 		return nil, err
 	}
 	a.sayf("Signing in to %s:", account.Name)
 	a.sayAccount(account)
+	_ = note.begin() // again, as well as can be: while questions were asked, an agent may have begun
 	lock, err := lockFor(ctx, store, keyring.SignInLock, account.Name)
 	if err != nil {
 		return nil, fmt.Errorf("another sign-in to %s is under way: %w", account.Name, err)
@@ -242,7 +252,7 @@ func (a *app) signIn(ctx context.Context, store *keyring.Store, account refresh.
 	case o.device:
 		way = refresh.WayDevice
 	}
-	return client.SignIn(ctx, way, a.prompt(o.noOpen))
+	return client.SignIn(ctx, way, note.taken(a.prompt(o.noOpen)))
 }
 
 // lockLimit bounds the wait for a lock that another mcp-valet holds.

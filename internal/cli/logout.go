@@ -39,6 +39,9 @@ func (a *app) logout(ctx context.Context, name string) error {
 		return err
 	}
 	defer lock.Unlock()
+	if err := refresh.ForgetWindows(s.state, name); err != nil { // it also ends a sign-in that waits
+		return err
+	}
 	cred, err := s.store.Credential(ctx, name)
 	if errors.Is(err, keyring.ErrNotFound) {
 		a.sayf("%s is not signed in. Nothing to do.", name)

@@ -15,6 +15,8 @@ import (
 // mayReveal lists the functions that take a secret out of its wrapping, each at the point where it must be plain:
 // on its way to the keychain, to the issuer, into a server's environment, or to a script that was promised it.
 var mayReveal = []string{
+	"install: Kept.text",              // back into the client's config, where the person wants it there again
+	"install: scrub",                  // looked for in backups, to take it out
 	"internal/cli: app.credentialGet", // to a script, where the account says "export": true
 	"internal/cli: app.secretSet",     // its length alone
 	"internal/cli: app.token",

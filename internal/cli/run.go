@@ -172,7 +172,11 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	st := &entryStarter{app: a, cfg: cfg, store: store, state: state, entry: entry, refs: refs, now: now, server: server}
 	l.starter = st
 	if now.Account != "" {
-		l.signIns = &signIns{a, state, now.Account, name}
+		account, err := resolveAccount(now.Account, cfg.Accounts[now.Account])
+		if err != nil {
+			return nil, &about{account: now.Account, err: err}
+		}
+		l.signIns = &signIns{a, account, state, name}
 	}
 	return l, nil
 }

@@ -22,8 +22,10 @@ func TestMain(m *testing.M) {
 			if runtime.GOOS != "linux" { // there the scripts' environment hides it
 				cli.NoKeychain()
 			}
+			cli.RunsIf(filepath.Join(os.Getenv("HOME"), "client-runs"))
 			os.Exit(cli.Main(os.Args[1:]))
 		},
+		"ask-signin": askSignIn,
 	})
 }
 
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 //
 // Besides testscript's own commands there are: issuer (starts a local issuer for this script, $ISSUER), issuer-set (changes
 // its behaviour), issuer-saw (compares its counts), badissuer KIND, nosecrets (no token or code of the issuer is in any
-// file of the script, nor in what the last command printed), sleep DURATION, expand FILE (fills $NAMES in).
+// file of the script, nor in what the last command printed), sleep DURATION, expand FILE (fills $NAMES in), and those of signin_test.go.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -51,6 +53,10 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"nosecrets":  noSecrets,
 	"sleep":      sleep,
 	"expand":     expand,
+
+	"proxied-issuer": startProxiedIssuer,
+	"note":           awaitNote,
+	"approve":        approve,
 }
 
 // setupScript gives a script a home of its own, and no more of the environment than a client gives.

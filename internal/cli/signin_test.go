@@ -118,13 +118,13 @@ func tunnel(to string) http.HandlerFunc {
 			return
 		}
 		defer there.Close()
-		w.WriteHeader(http.StatusOK)
-		here, _, err := http.NewResponseController(w).Hijack()
+		here, read, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
 		defer here.Close()
-		go func() { io.Copy(there, here); there.Close() }() // ends with either end
+		io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")     // an error is a client that hung up, as below
+		go func() { io.Copy(there, read); there.Close() }() // ends with either end; some may have been read already
 		io.Copy(here, there)
 	}
 }

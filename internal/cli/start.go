@@ -129,18 +129,22 @@ func (a *app) renewRefused(ctx context.Context, s *session) error {
 
 // signIns has people sign in to a server's account by an agent, which outlives the launcher.
 type signIns struct {
-	app                    *app
-	state, account, server string
+	app     *app
+	account refresh.Account
+	state   string // folder
+	server  string
 }
 
 func (s *signIns) Begin(ctx context.Context, quiet bool) error {
-	if err := s.app.askSignIn(ctx, s.account, s.server, quiet); err != nil {
-		return &about{account: s.account, server: s.server, err: err}
+	if err := s.app.askSignIn(ctx, s.account.Name, s.server, quiet); err != nil {
+		return &about{server: s.server, err: aboutAccount(s.account, err)}
 	}
 	return nil
 }
 
-func (s *signIns) State() (refresh.SignIn, error) { return refresh.ReadSignIn(s.state, s.account) }
+func (s *signIns) State() (refresh.SignIn, error) {
+	return refresh.ReadSignIn(s.state, s.account.Name)
+}
 
 // secretToken is a token that does not renew: an API key or a personal access token.
 func secretToken(ctx context.Context, store *keyring.Store, owner, key string) (keyring.Secret, error) {

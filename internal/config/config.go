@@ -8,12 +8,19 @@ import (
 // DefaultTokenEnv is the environment variable that a server reads its token from unless auth.tokenEnv names another.
 const DefaultTokenEnv = "MCP_AUTH_TOKEN"
 
-// Config is the content of one config file. Both maps are always there.
+// Config is the content of one config file. All maps are always there.
 type Config struct {
 	Path     string // the file it was read from
 	Store    Store
+	Desktop  map[string]string // how to reach the person's screen, where a client hands on no such variables; see DesktopVariables
 	Accounts map[string]Account
 	Servers  map[string]Server
+}
+
+// DesktopVariables are the environment variables that "desktop" may have: what a program on Linux needs to show a window.
+// All other variables are refused there: the programs that open windows would take libraries and programs from some.
+func DesktopVariables() []string {
+	return []string{"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_CURRENT_DESKTOP", "XDG_RUNTIME_DIR"}
 }
 
 // Store says where credentials are kept.

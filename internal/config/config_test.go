@@ -19,6 +19,7 @@ const full = `// what a person wrote
 {
   "$schema": "https://example.com/config.schema.json",
   "store": { "kind": "file", "keyFile": "store.key" },
+  "desktop": { "DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0", "XDG_CURRENT_DESKTOP": "GNOME" },
   "accounts": {
     "work": {
       "issuer": "https://login.example.com", /* ours */ "clientId": "mcp-valet",
@@ -54,8 +55,9 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Path:  path,
-		Store: config.Store{Kind: "file", KeyFile: filepath.Join(dir, "store.key")},
+		Path:    path,
+		Store:   config.Store{Kind: "file", KeyFile: filepath.Join(dir, "store.key")},
+		Desktop: map[string]string{"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0", "XDG_CURRENT_DESKTOP": "GNOME"},
 		Accounts: map[string]config.Account{
 			"work": {
 				Issuer: "https://login.example.com", ClientID: "mcp-valet", ClientSecret: "keyring://work/CLIENT_SECRET",
@@ -132,8 +134,8 @@ func TestParseRefuses(t *testing.T) {
 		{"open comment", "{} /*", []string{`c:1:4: the file ends too early: a bracket, a quote or a comment is still open`}},
 		{"backslashes", `{"store": {"keyFile": "C:\` + canary + `"}}`, []string{`c:1:23: this text in quotes is not valid JSON: write \\ for a backslash, \" for a quote, \n for a line end`}},
 		{"no quotes", `{"store": ` + strings.ReplaceAll(canary, "-", "") + `}`, []string{`c:1:11: not a JSON value: text needs double quotes`}},
-		{"columns count characters", "{ /* äöü */ \"x\": 1}", []string{`c:1:13: x: unknown key; here belong: $schema, accounts, mcpServers, store`}},
-		{"mark is no column", "\xef\xbb\xbf{\"x\": 1}", []string{`c:1:2: x: unknown key; here belong: $schema, accounts, mcpServers, store`}},
+		{"columns count characters", "{ /* äöü */ \"x\": 1}", []string{`c:1:13: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
+		{"mark is no column", "\xef\xbb\xbf{\"x\": 1}", []string{`c:1:2: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
 		{"too deep", `{"x": ` + strings.Repeat("[", 64), []string{`c:1:70: more than 64 levels of { and [`}},
 		{"too large", "{}" + strings.Repeat(" ", 4<<20), []string{`c: the file is larger than 4 MiB`}},
 
@@ -141,19 +143,19 @@ func TestParseRefuses(t *testing.T) {
 		{"other case", `{"mcpservers": {}}`, []string{`c:1:2: mcpservers: unknown key (did you mean "mcpServers"?)`}},
 		{"VS Code's key", `{"servers": {}}`, []string{`c:1:2: servers: unknown key (the servers stand in "mcpServers")`}},
 		{"underscore", `account: "client_id": "x", "preset": "github"`, []string{`c:1:21: accounts.a.client_id: unknown key (did you mean "clientId"?)`}},
-		{"escape codes in a key", "{\"\\u001b[31m\": 1}", []string{`c:1:2: "\x1b[31m": unknown key; here belong: $schema, accounts, mcpServers, store`}},
-		{"long key", `{"` + strings.Repeat("é", 100) + `": 1}`, []string{`c:1:2: "` + strings.Repeat(`\u00e9`, 32) + `"…: unknown key; here belong: $schema, accounts, mcpServers, store`}},
-		{"empty key", `{"": 1}`, []string{`c:1:2: "": unknown key; here belong: $schema, accounts, mcpServers, store`}},
+		{"escape codes in a key", "{\"\\u001b[31m\": 1}", []string{`c:1:2: "\x1b[31m": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
+		{"long key", `{"` + strings.Repeat("é", 100) + `": 1}`, []string{`c:1:2: "` + strings.Repeat(`\u00e9`, 32) + `"…: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
+		{"empty key", `{"": 1}`, []string{`c:1:2: "": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
 		{"repeated key", "{\"store\": {},\n \"store\": {}}", []string{`c:2:2: store: the key is there already, in line 1`}},
 		{"repeated key, written otherwise", "{\"store\": {},\n \"st\\u006fre\": {}}", []string{`c:2:2: store: the key is there already, in line 1`}},
 		{"repeated key, deep in an unknown one", `{"x": [{"y": 1, "y": 2}]}`, []string{
-			`c:1:2: x: unknown key; here belong: $schema, accounts, mcpServers, store`,
+			`c:1:2: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`,
 			`c:1:17: x[0].y: the key is there already, in line 1`,
 		}},
 		{"half a surrogate", `server: "command": "\ud83d"`, []string{`c:1:34: mcpServers.s.command: \ud800 to \udfff are written in pairs only`}},
 		{"half a surrogate in a key", `{"\udc00": 1}`, []string{
 			`c:1:2: "\ufffd": \ud800 to \udfff are written in pairs only`,
-			`c:1:2: "\ufffd": unknown key; here belong: $schema, accounts, mcpServers, store`,
+			`c:1:2: "\ufffd": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`,
 		}},
 
 		{"wrong types", `{"$schema": 1, "store": [], "accounts": "` + canary + `", "mcpServers": null}`, []string{
@@ -181,6 +183,16 @@ func TestParseRefuses(t *testing.T) {
 		}},
 		{"names that meet in one file", `{"accounts": {"Work": {"preset": "github"}, "work": {"preset": "github"}}}`, []string{`c:1:45: accounts.work: differs from Work only by upper and lower case`}},
 
+		{"desktop that is no object", `{"desktop": ":0"}`, []string{"c:1:13: desktop: must be an object in { }, is text"}},
+		{"desktop that would choose programs", `{"desktop": {"PATH": "` + canary + `"}}`, []string{
+			"c:1:14: desktop.PATH: unknown key; here belong: DISPLAY, WAYLAND_DISPLAY, XAUTHORITY, XDG_CURRENT_DESKTOP, XDG_RUNTIME_DIR",
+		}},
+		{"desktop with relative paths", `{"desktop": {"XAUTHORITY": "x", "XDG_RUNTIME_DIR": "", "DISPLAY": 1}}`, []string{
+			"c:1:28: desktop.XAUTHORITY: must be an absolute path",
+			"c:1:52: desktop.XDG_RUNTIME_DIR: must not be empty; leave the key out instead",
+			"c:1:67: desktop.DISPLAY: must be text in double quotes, is a number",
+		}},
+		{"desktop with a secret", `{"desktop": {"DISPLAY": "keyring://a/b"}}`, []string{"c:1:25: desktop.DISPLAY: a keyring:// reference can only be a value in \"env\""}},
 		{"store of no kind", `{"store": {"kind": "` + canary + `"}}`, []string{`c:1:11: store: "kind" is "keychain" or "file"`}},
 		{"key of no file", `{"store": {"keyFile": "k"}}`, []string{`c:1:11: store: "keyFile" belongs to the kind "file"`}},
 

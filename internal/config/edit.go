@@ -33,6 +33,14 @@ func SetStore(b []byte, s Store) ([]byte, error) {
 	return edit(b, []string{"store"}, object{{"kind", textValue(s.Kind)}, {"keyFile", textValue(s.KeyFile)}})
 }
 
+// SetDesktop writes the variables that lead to the person's screen; none takes the key out.
+func SetDesktop(b []byte, vars map[string]string) ([]byte, error) {
+	if len(vars) == 0 {
+		return edit(b, []string{"desktop"}, nil)
+	}
+	return edit(b, []string{"desktop"}, envValue(vars))
+}
+
 // RemoveAccount takes out one account, and is content when it is not there. It refuses while a server uses the account.
 func RemoveAccount(b []byte, name string) ([]byte, error) {
 	if server := userOf(b, name); server != "" {

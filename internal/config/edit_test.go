@@ -109,6 +109,13 @@ func TestEdits(t *testing.T) {
 		{"remove a server", `{"mcpServers": {"kb": {}}}`, func(b []byte) ([]byte, error) { return config.RemoveServer(b, "kb") }, `{"mcpServers": {}}`},
 		{"store", `{}`, func(b []byte) ([]byte, error) { return config.SetStore(b, config.Store{Kind: "file"}) }, `{"store": { "kind": "file" }}`},
 		{"another store", `{"store": { "kind": "file", "keyFile": "k" }}`, func(b []byte) ([]byte, error) { return config.SetStore(b, config.Store{Kind: "keychain"}) }, `{"store": { "kind": "keychain" }}`},
+		{"desktop", `{"store": {}}`, func(b []byte) ([]byte, error) {
+			return config.SetDesktop(b, map[string]string{"DISPLAY": ":0", "WAYLAND_DISPLAY": "w"})
+		}, `{"store": {}, "desktop": { "DISPLAY": ":0", "WAYLAND_DISPLAY": "w" }}`},
+		{"another desktop", `{"desktop": { "DISPLAY": ":0", "WAYLAND_DISPLAY": "w" }}`, func(b []byte) ([]byte, error) {
+			return config.SetDesktop(b, map[string]string{"DISPLAY": ":1"})
+		}, `{"desktop": { "DISPLAY": ":1" }}`},
+		{"no desktop", `{"desktop": { "DISPLAY": ":0" }}`, func(b []byte) ([]byte, error) { return config.SetDesktop(b, nil) }, `{}`},
 		{"no store", `{"store": { "kind": "file" }}`, func(b []byte) ([]byte, error) { return config.SetStore(b, config.Store{}) }, `{}`},
 	}
 	for _, tt := range tests {

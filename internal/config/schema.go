@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -19,11 +20,12 @@ const later = "not supported by this version of mcp-valet"
 
 // config reads the whole file.
 func (r *reader) config() *Config {
-	c := &Config{Accounts: map[string]Account{}, Servers: map[string]Server{}}
+	c := &Config{Desktop: map[string]string{}, Accounts: map[string]Account{}, Servers: map[string]Server{}}
 	var uses []use
 	r.members(node{v: r.doc.root}, fields{
 		"$schema": func(n node) { r.text(n) },
 		"store":   func(n node) { c.Store = r.store(n) },
+		"desktop": func(n node) { c.Desktop = r.desktop(n) },
 		"accounts": func(n node) {
 			r.entries(n, true, func(name string, key, value node) {
 				r.checkName(name, key)
@@ -60,6 +62,24 @@ func (r *reader) store(n node) Store {
 		r.refuse(n, `"kind" is "keychain" or "file"`)
 	}
 	return s
+}
+
+// desktop reads the variables that lead to the person's screen. A path among them is absolute, since the client starts us
+// anywhere.
+func (r *reader) desktop(n node) map[string]string {
+	vars := map[string]string{}
+	known := fields{}
+	for _, name := range DesktopVariables() {
+		known[name] = func(n node) {
+			s := r.plainText(n)
+			if (name == "XAUTHORITY" || name == "XDG_RUNTIME_DIR") && s != "" && !filepath.IsAbs(s) {
+				r.refuse(n, "must be an absolute path")
+			}
+			vars[name] = s
+		}
+	}
+	r.members(n, known, nil)
+	return vars
 }
 
 func (r *reader) account(name string, n node) Account {

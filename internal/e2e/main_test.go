@@ -58,7 +58,7 @@ func buildAll(dir string) error {
 }
 
 // need skips a test whose real part is missing; where everything must be there, it fails.
-func need(t *testing.T, what, install string) {
+func need(t testing.TB, what, install string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is missing: %s", what, install)
@@ -67,7 +67,7 @@ func need(t *testing.T, what, install string) {
 }
 
 // node is the Node.js to run the packages in node/ with.
-func node(t *testing.T) string {
+func node(t testing.TB) string {
 	t.Helper()
 	if _, err := os.Stat("node/node_modules/oidc-provider"); err != nil {
 		need(t, "oidc-provider", "npm ci --ignore-scripts in internal/e2e/node")
@@ -88,11 +88,11 @@ func node(t *testing.T) string {
 // provider is a running identity provider.
 type provider struct {
 	issuer string
-	t      *testing.T
+	t      testing.TB
 }
 
 // startProvider runs a provider until the test ends.
-func startProvider(t *testing.T, env []string, command string, args ...string) *provider {
+func startProvider(t testing.TB, env []string, command string, args ...string) *provider {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, command, args...)
@@ -123,7 +123,7 @@ func startProvider(t *testing.T, env []string, command string, args ...string) *
 }
 
 // panva starts oidc-provider; env as idp.mjs explains.
-func panva(t *testing.T, env ...string) *provider {
+func panva(t testing.TB, env ...string) *provider {
 	return startProvider(t, env, node(t), "idp.mjs")
 }
 
@@ -145,9 +145,17 @@ func (p *provider) stats() map[string]int {
 }
 
 // rotate makes oidc-provider sign with new keys.
-func (p *provider) rotate() {
+func (p *provider) rotate() { p.tell("rotate") }
+
+// endSignIns makes oidc-provider forget whoever has signed in.
+func (p *provider) endSignIns() { p.tell("end") }
+
+// life is the life of the access tokens that oidc-provider gives from now on.
+func (p *provider) life(seconds int) { p.tell(fmt.Sprintf("life?seconds=%d", seconds)) }
+
+func (p *provider) tell(what string) {
 	p.t.Helper()
-	r, err := http.Post(p.issuer+"/test/rotate", "", nil)
+	r, err := http.Post(p.issuer+"/test/"+what, "", nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -156,13 +164,13 @@ func (p *provider) rotate() {
 
 // valet is one person's installation of mcp-valet.
 type valet struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
 }
 
 // newValet makes an installation that has nothing but a home, as one that a desktop client starts.
-func newValet(t *testing.T) *valet {
+func newValet(t testing.TB) *valet {
 	t.Helper()
 	dir := t.TempDir()
 	return &valet{t: t, dir: dir, env: []string{

@@ -23,7 +23,7 @@ var (
 )
 
 // approve is a person in a browser: it opens the address, fills in each form it is shown and submits it, until none comes.
-func approve(t *testing.T, address string) {
+func approve(t testing.TB, address string) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -54,7 +54,7 @@ func approve(t *testing.T, address string) {
 }
 
 // nextStep reads a page: where to go from it, and with which form. Both are nil on the last page.
-func nextStep(t *testing.T, at *url.URL, page string) (*url.URL, url.Values) {
+func nextStep(t testing.TB, at *url.URL, page string) (*url.URL, url.Values) {
 	t.Helper()
 	link, form := "", url.Values(nil)
 	if m := allowed.FindStringSubmatch(page); m != nil {

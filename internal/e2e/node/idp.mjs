@@ -3,17 +3,22 @@
 // It listens on 127.0.0.1 only and takes any name and password. Usage: node idp.mjs
 // Environment: AT_TTL, RT_TTL, DC_TTL (seconds), ALG, INTERVAL (seconds; 0: none in the answer, as the library has it).
 // ISSUER is what it calls itself when something stands before it. It prints one line of JSON, {"issuer": URL}, when it is ready. POST /test/rotate signs with new keys from then on;
-// GET /test/stats counts events.
+// POST /test/end ends all sign-ins, as an administrator does; POST /test/life?seconds=N is the life of access tokens from
+// then on; GET /test/stats counts events, device authorization requests ("device_authorization") and token requests by
+// their grant ("token:...").
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider, { errors } from 'oidc-provider';
 
 const seconds = (name, standard) => Number(process.env[name] ?? standard);
-const AT = seconds('AT_TTL', 60), RT = seconds('RT_TTL', 3600), DC = seconds('DC_TTL', 600), INTERVAL = seconds('INTERVAL', 1);
+let AT = seconds('AT_TTL', 60);
+const RT = seconds('RT_TTL', 3600), DC = seconds('DC_TTL', 600), INTERVAL = seconds('INTERVAL', 1);
 const ALG = process.env.ALG ?? 'RS256';
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const stats = {};
 let generation = 0;
+
+const count = (what) => { stats[what] = (stats[what] ?? 0) + 1; };
 
 function signingKey() {
   const [type, options] = ALG.startsWith('ES') ? ['ec', { namedCurve: 'P-256' }] : ['rsa', { modulusLength: 2048 }];
@@ -51,7 +56,7 @@ function provider(issuer, keys) {
     clients: [publicClient, confidentialClient],
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
-    ttl: { AccessToken: AT, RefreshToken: RT, DeviceCode: DC, IdToken: 3600, Grant: 86400, Session: 86400, Interaction: 600 },
+    ttl: { AccessToken: () => AT, RefreshToken: RT, DeviceCode: DC, IdToken: 3600, Grant: 86400, Session: 86400, Interaction: 600 },
     rotateRefreshToken: true,
     issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
@@ -69,7 +74,13 @@ function provider(issuer, keys) {
     },
   });
   for (const event of ['grant.revoked', 'grant.error', 'refresh_token.consumed', 'refresh_token.saved', 'device_code.saved', 'access_token.issued', 'server_error'])
-    p.on(event, () => { stats[event] = (stats[event] ?? 0) + 1; });
+    p.on(event, () => count(event));
+  p.use(async (ctx, next) => {
+    await next();
+    const { route, params } = ctx.oidc ?? {};
+    if (route === 'device_authorization') count(route);
+    if (route === 'token') count(`token:${params?.grant_type}`);
+  });
   if (INTERVAL) addInterval(p);
   return p.callback();
 }
@@ -84,7 +95,7 @@ function addInterval(p) {
     const code = ctx.oidc.params.device_code, now = Date.now(), previous = lastPoll.get(code);
     lastPoll.set(code, now);
     if (previous && now - previous < INTERVAL * 1000 - 100) {
-      stats.slow_down = (stats.slow_down ?? 0) + 1;
+      count('slow_down');
       ctx.body = { error: new errors.SlowDown('too early').error };
     }
   });
@@ -96,6 +107,14 @@ const server = createServer((req, res) => {
   if (req.url === '/test/rotate' && req.method === 'POST') {
     keys = [signingKey(), ...keys];
     handler = provider(issuer, keys);
+    return res.end();
+  }
+  if (req.url === '/test/end' && req.method === 'POST') {
+    for (const k of store.keys()) if (/^(Grant|RefreshToken|AccessToken):/.test(k)) store.delete(k);
+    return res.end();
+  }
+  if (req.url.startsWith('/test/life?') && req.method === 'POST') {
+    AT = Number(new URL(req.url, issuer).searchParams.get('seconds'));
     return res.end();
   }
   handler(req, res);

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"mcp-valet/install"
+	"mcp-valet/internal/config"
+	"mcp-valet/keyring"
+	"mcp-valet/refresh"
+)
+
+// purgeOptions are the options of purge.
+type purgeOptions struct{ yes, force bool }
+
+var purgeCommand = command{
+	name: "purge", max: 0,
+	short: "revoke and remove everything that mcp-valet keeps on this machine",
+	long: `Accounts are revoked at their issuers; tokens, secrets, what you agreed to, snapshots, backups, keys and notes are
+removed. API keys that were kept here go on working where they were issued: they are listed, to be revoked there. The
+config stays, and so do the clients' configs: uninstall comes first.`,
+	example: "mcp-valet purge",
+	flags: func(a *app, fs *pflag.FlagSet) action {
+		o := &purgeOptions{}
+		fs.BoolVar(&o.yes, "yes", false, "do not ask")
+		fs.BoolVar(&o.force, "force", false, "do it while clients still start servers through mcp-valet")
+		return func(ctx context.Context, _ []string) error { return a.purge(ctx, o) }
+	},
+}
+
+func (a *app) purge(ctx context.Context, o *purgeOptions) error {
+	cfg, err := a.loadConfig(false)
+	if err != nil {
+		return err
+	}
+	state, err := a.stateDir()
+	if err != nil {
+		return err
+	}
+	if err := a.noInstalls(state, o.force); err != nil {
+		return err
+	}
+	store, err := a.openStore(cfg, personLimit)
+	if err != nil {
+		return err
+	}
+	keys, err := store.Index()
+	if err != nil {
+		return err
+	}
+	p := sortKeys(withConfig(keys, cfg))
+	a.sayPurge(p, state)
+	if !o.yes {
+		if err := a.mustConfirm(ctx, "Remove all of this?"); err != nil {
+			return err
+		}
+	}
+	return a.doPurge(ctx, &session{cfg: cfg, store: store, state: state}, p)
+}
+
+// noInstalls refuses while a client starts servers through us: they would be left without their secrets.
+func (a *app) noInstalls(state string, force bool) error {
+	records, err := install.AllRecords(state)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	var names []string
+	for _, r := range records {
+		names = append(names, r.Server)
+	}
+	list := strings.Join(slices.Compact(sorted(names)), ", ")
+	if force {
+		a.sayf("Clients go on starting these through mcp-valet: %s. mcp-valet uninstall NAME still puts their entries back, less the secrets.", list)
+		return nil
+	}
+	return &refusal{
+		"clients still start servers through mcp-valet: " + list,
+		"put their entries back first (mcp-valet uninstall NAME), or say --force",
+	}
+}
+
+// purgeKeys are the records to remove, by kind.
+type purgeKeys struct {
+	accounts []string
+	secrets  []config.Reference
+	others   []keyring.Key
+}
+
+// withConfig adds to the keys of the index those that the config names: the index is a help and no truth.
+func withConfig(keys []keyring.Key, cfg *config.Config) []keyring.Key {
+	for name, account := range cfg.Accounts {
+		keys = append(keys, keyring.AccountKey(name))
+		if owner, key, err := config.ParseReference(account.ClientSecret); err == nil {
+			keys = append(keys, keyring.SecretKey(owner, key))
+		}
+	}
+	for name, server := range cfg.Servers {
+		keys = append(keys, keyring.TrustKey(name))
+		for _, ref := range server.Secrets() {
+			keys = append(keys, keyring.SecretKey(ref.Owner, ref.Key))
+		}
+		if server.Auth != nil && server.Auth.Kind == "secret" {
+			keys = append(keys, keyring.SecretKey(name, server.Auth.TokenEnv))
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func sortKeys(keys []keyring.Key) (p purgeKeys) {
+	for _, k := range keys {
+		kind, rest, _ := strings.Cut(string(k), "/")
+		owner, key, isSecret := strings.Cut(rest, "/")
+		switch {
+		case kind == "account":
+			p.accounts = append(p.accounts, rest)
+		case kind == "secret" && isSecret:
+			p.secrets = append(p.secrets, config.Reference{Owner: owner, Key: key})
+		default:
+			p.others = append(p.others, k)
+		}
+	}
+	return p
+}
+
+// purgedFolders lie in the state folder and hold nothing that is not made again when it is needed.
+var purgedFolders = []string{snapshotsFolder, "backups", "keys", "accounts"}
+
+func (a *app) sayPurge(p purgeKeys, state string) {
+	if len(p.accounts) > 0 {
+		a.sayf("Accounts, to be revoked at their issuers and removed: %s", strings.Join(p.accounts, ", "))
+	}
+	if len(p.secrets) > 0 {
+		a.sayf("Secrets to be removed here. They go on working where they were issued: revoke them there if need be.")
+	}
+	for _, s := range p.secrets {
+		if !strings.HasSuffix(s.Key, install.LiteralKey("")) {
+			a.sayf("    %s of %s", s.Key, s.Owner)
+		}
+	}
+	a.sayf("What you agreed to for servers, and in %s: %s.", state, strings.Join(purgedFolders, ", "))
+}
+
+// doPurge goes on after what fails: what can be removed, is.
+func (a *app) doPurge(ctx context.Context, s *session, p purgeKeys) error {
+	var errs []error
+	for _, name := range p.accounts {
+		errs = append(errs, a.purgeAccount(ctx, s, name))
+	}
+	for _, ref := range p.secrets {
+		errs = append(errs, remove(ctx, s.store, keyring.SecretKey(ref.Owner, ref.Key)))
+	}
+	for _, k := range p.others {
+		errs = append(errs, remove(ctx, s.store, k))
+	}
+	for _, folder := range purgedFolders {
+		if err := os.RemoveAll(filepath.Join(s.state, folder)); err != nil {
+			errs = append(errs, fmt.Errorf("removing what is in the state folder: %w", err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	a.sayf("Removed. The config is still there: %s", s.cfg.Path)
+	return nil
+}
+
+func remove(ctx context.Context, store *keyring.Store, k keyring.Key) error {
+	if err := store.Delete(ctx, k); err != nil && !errors.Is(err, keyring.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// purgeAccount revokes and removes one account's tokens; they go even when the issuer cannot be told.
+func (a *app) purgeAccount(ctx context.Context, s *session, name string) error {
+	lock, err := lockFor(ctx, s.store, keyring.RefreshLock, name)
+	if err != nil {
+		return &about{account: name, err: err}
+	}
+	defer lock.Unlock()
+	cred, err := s.store.Credential(ctx, name)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return remove(ctx, s.store, keyring.AccountKey(name))
+	}
+	revoked := err
+	if err == nil {
+		revoked = revokePurged(ctx, s, cred)
+	}
+	if err := remove(ctx, s.store, keyring.AccountKey(name)); err != nil {
+		return &about{account: name, err: err}
+	}
+	if err := a.sayLoggedOut(name, revoked); err != nil {
+		return &about{account: name, err: err}
+	}
+	return nil
+}
+
+// revokePurged revokes by what the config says of the account; one that it no longer has cannot be.
+func revokePurged(ctx context.Context, s *session, cred *keyring.Credential) error {
+	conf, there := s.cfg.Accounts[cred.Account]
+	if !there {
+		return fmt.Errorf("the config has no account %s any more: %w", cred.Account, refresh.ErrForeign)
+	}
+	account, err := accountFor(ctx, s.store, cred.Account, conf)
+	if err != nil {
+		return err
+	}
+	return revoke(ctx, account, cred)
+}

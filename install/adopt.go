@@ -17,7 +17,6 @@ type Adopted struct {
 	Option    bool   `json:"option,omitempty"`    // the argument before it names it, and goes with it
 	Prefix    string `json:"prefix,omitempty"`    // what stood before it in the argument: "--api-key="
 	AsWritten bool   `json:"asWritten,omitempty"` // it was written with other escapes than ours; the keychain has its text, too
-	Discarded bool   `json:"discarded,omitempty"` // it was not kept at all
 }
 
 // Kept is what the keychain has of an adopted secret.
@@ -42,12 +41,9 @@ func Literal(entry []byte, a Adopted) (literal string, odd bool) {
 	return literal, literal != string(encode(textOf(v)))
 }
 
-// Hide puts references in place of secrets: what it gives may be kept anywhere. A secret that is not kept leaves "".
+// Hide puts references in place of secrets: what it gives may be kept anywhere.
 func Hide(entry []byte, server string, secrets []Adopted) ([]byte, error) {
 	return rewrite(entry, secrets, func(a Adopted) (string, bool) {
-		if a.Discarded {
-			return `""`, true
-		}
 		return string(encode(a.Prefix + Reference(server, a.Variable))), true
 	})
 }
@@ -58,11 +54,11 @@ func Mask(entry []byte, secrets []Adopted) ([]byte, error) {
 }
 
 // Fill puts secrets back where Hide had taken them out, byte for byte as they were if they are what they were. One that
-// kept lacks, and one that was not kept, is left out of the entry.
+// kept lacks is left out of the entry.
 func Fill(entry []byte, secrets []Adopted, kept map[string]Kept) ([]byte, error) {
 	return rewrite(entry, secrets, func(a Adopted) (string, bool) {
 		k, ok := kept[a.Variable]
-		if !ok || a.Discarded {
+		if !ok {
 			return "", false
 		}
 		return k.text(a.Prefix), true

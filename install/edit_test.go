@@ -197,11 +197,11 @@ func TestRemoveAfterRewrite(t *testing.T) {
 func TestAdopt(t *testing.T) {
 	const entry = `{ "command": "c", "args": ["--key=k-\u0031", "-t", "t1", "x"], "env": {"A": "a\/1", "B": "b1", "OLD": "jwt"} }`
 	secrets := []install.Adopted{
-		{Variable: "A"}, {Variable: "B"}, {Variable: "OLD", Discarded: true},
+		{Variable: "A"}, {Variable: "B"}, {Variable: "OLD"},
 		{Variable: "K", Argument: 1, Prefix: "--key="}, {Variable: "T", Argument: 3, Option: true},
 	}
 	hidden, err := install.Hide([]byte(entry), "kb", secrets)
-	if want := `{ "command": "c", "args": ["--key=keyring://kb/K", "-t", "keyring://kb/T", "x"], "env": {"A": "keyring://kb/A", "B": "keyring://kb/B", "OLD": ""} }`; string(hidden) != want || err != nil {
+	if want := `{ "command": "c", "args": ["--key=keyring://kb/K", "-t", "keyring://kb/T", "x"], "env": {"A": "keyring://kb/A", "B": "keyring://kb/B", "OLD": "keyring://kb/OLD"} }`; string(hidden) != want || err != nil {
 		t.Fatalf("hidden: %v\n%s\nwant\n%s", err, hidden, want)
 	}
 	kept := map[string]install.Kept{

@@ -165,34 +165,11 @@ func stateOf(doc *install.Document, r install.Record) entryState {
 	if err == nil && install.Same(raw, without) {
 		return entryOriginal
 	}
-	// What was thrown away does not count, be it there or not.
-	kept, lost := splitAdopted(r.Secrets)
-	hidden, err := install.Hide(leaveOut(raw, lost), r.Server, kept)
-	if err == nil && install.Same(hidden, leaveOut([]byte(r.Original), lost)) {
+	hidden, err := install.Hide(raw, r.Server, r.Secrets)
+	if err == nil && install.Same(hidden, []byte(r.Original)) {
 		return entryOriginal
 	}
 	return entryOther
-}
-
-func splitAdopted(all []install.Adopted) (kept, lost []install.Adopted) {
-	for _, s := range all {
-		if s.Discarded {
-			lost = append(lost, s)
-		} else {
-			kept = append(kept, s)
-		}
-	}
-	return kept, lost
-}
-
-// leaveOut takes out of an entry those of the secrets that are there.
-func leaveOut(entry []byte, secrets []install.Adopted) []byte {
-	for _, s := range secrets {
-		if less, err := install.Without(entry, []install.Adopted{s}); err == nil {
-			entry = less
-		}
-	}
-	return entry
 }
 
 // asWords writes a server of our config for a record, to be compared later.

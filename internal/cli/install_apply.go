@@ -123,8 +123,5 @@ func (p *installPlan) adopted() map[string]keyring.Secret {
 	for _, s := range p.found {
 		all[install.Reference(p.server, s.at.Variable)] = s.kept.Value
 	}
-	for name, value := range p.thrown {
-		all["thrown-away/"+name] = value
-	}
 	return all
 }

@@ -27,15 +27,13 @@ type installPlan struct {
 	store  *keyring.Store    // nil: there is none, and none is needed
 	state  string
 
-	server   string                    // its name in our config
-	original []byte                    // the client's entry; nil: it has none
-	found    []foundSecret             // secrets that move to the keychain
-	again    []string                  // variables whose secrets the keychain must have already
-	lost     []string                  // variables that are thrown away
-	thrown   map[string]keyring.Secret // what was in them
-	open     []openSecret              // secrets that stay in plain text
-	entry    config.Server             // the entry of our config
-	made     bool                      // install makes it
+	server   string        // its name in our config
+	original []byte        // the client's entry; nil: it has none
+	found    []foundSecret // secrets that move to the keychain
+	again    []string      // variables whose secrets the keychain must have already
+	open     []openSecret  // secrets that stay in plain text
+	entry    config.Server // the entry of our config
+	made     bool          // install makes it
 	desktop  map[string]string
 	trust    *keyring.Trust // what the person agrees to
 	ours     install.Entry  // what the client's config will say

@@ -92,9 +92,6 @@ func (p *installPlan) showSecrets() {
 		}
 		a.sayf("    %-28s %s%s", where, s.kind, note)
 	}
-	for _, name := range p.lost {
-		a.sayf("%s is thrown away: from now on the token of account %s is in it.", printable(name), p.entry.Auth.Account)
-	}
 	for _, s := range p.open {
 		a.sayf("Argument %d looks like a secret (%s) and stays in plain text. If the server can read it from a variable instead, say --secret-arg %d=VARIABLE.", s.number, s.kind, s.number)
 	}
@@ -136,9 +133,6 @@ func (p *installPlan) hidden(open bool) []install.Adopted {
 	var all []install.Adopted
 	for _, s := range p.found {
 		all = append(all, s.at)
-	}
-	for _, name := range p.lost {
-		all = append(all, install.Adopted{Variable: name, Discarded: true})
 	}
 	for _, s := range p.open {
 		if open {

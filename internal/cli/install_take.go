@@ -137,7 +137,8 @@ func argumentSecret(args []string, i int) (kind string, is bool) {
 	return install.DetectSecret("", args[i])
 }
 
-// moveVariables moves the secrets among the variables, and throws away the token that the account brings.
+// moveVariables moves the secrets among the variables. The token that the account brings is one of them: it is kept for
+// uninstall alone.
 func (p *installPlan) moveVariables(was *install.Server) error {
 	for _, name := range p.o.notSecrets {
 		if _, set := was.Env[name]; !set {
@@ -150,14 +151,15 @@ func (p *installPlan) moveVariables(was *install.Server) error {
 			p.entry.Env[name] = install.Reference(p.server, name)
 		}
 	}
-	p.thrown = map[string]keyring.Secret{}
 	for _, name := range sortedKeys(was.Env) {
 		value := was.Env[name]
 		token := p.entry.Auth != nil && p.entry.Auth.TokenEnv != "" && sameVariable(name, p.entry.Auth.TokenEnv)
 		kind, secret := install.DetectSecret(name, value)
 		switch {
 		case token && p.entry.Auth.Kind == "account":
-			p.lost, p.thrown[name] = append(p.lost, name), keyring.NewSecret(value)
+			if err := p.adoptVariable(name, "replaced by the token of account "+p.entry.Auth.Account, value); err != nil && value != "" {
+				return err
+			}
 			delete(p.entry.Env, name)
 		case strings.HasPrefix(strings.ToLower(value), "keyring:") && value != install.Reference(p.server, name):
 			return &refusal{
@@ -166,15 +168,22 @@ func (p *installPlan) moveVariables(was *install.Server) error {
 			}
 		case slices.Contains(p.o.notSecrets, name):
 		case token && value != "", slices.Contains(p.o.secrets, name), secret:
-			if value == "" || !keyring.ValidName(install.LiteralKey(name)) || name[0] == '-' {
-				return &usageError{msg: fmt.Sprintf("the variable %s is empty, or its name is none that the keychain takes", printable(name)), command: "install"}
+			if err := p.adoptVariable(name, cmpOr(kind, "named by you"), value); err != nil {
+				return err
 			}
-			p.adopt(install.Adopted{Variable: name}, cmpOr(kind, "named by you"), value)
 			if token { // it is handed over by its name
 				delete(p.entry.Env, name)
 			}
 		}
 	}
+	return nil
+}
+
+func (p *installPlan) adoptVariable(name, kind, value string) error {
+	if value == "" || !keyring.ValidName(install.LiteralKey(name)) || name[0] == '-' {
+		return &usageError{msg: fmt.Sprintf("the variable %s is empty, or its name is none that the keychain takes", printable(name)), command: "install"}
+	}
+	p.adopt(install.Adopted{Variable: name}, kind, value)
 	return nil
 }
 

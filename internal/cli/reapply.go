@@ -172,10 +172,9 @@ func (p *reapplication) put(doc *install.Document, state entryState) []byte {
 // mayReplace refuses to replace an entry that holds another secret than the keychain: it may be a newer one, and the only
 // copy.
 func (a *app) mayReplace(ctx context.Context, cfg *config.Config, doc *install.Document, r install.Record) error {
-	kept, _ := splitAdopted(r.Secrets)
 	raw, _, _ := doc.Entry(r.Name)
 	without, err := install.Without([]byte(r.Original), r.Secrets)
-	if len(kept) == 0 || err == nil && install.Same(raw, without) {
+	if len(r.Secrets) == 0 || err == nil && install.Same(raw, without) {
 		return nil
 	}
 	store, err := a.openStore(cfg, personLimit)
@@ -183,7 +182,7 @@ func (a *app) mayReplace(ctx context.Context, cfg *config.Config, doc *install.D
 		return err
 	}
 	values := map[string]install.Kept{}
-	for _, s := range kept {
+	for _, s := range r.Secrets {
 		k, err := keptOf(ctx, store, r.Server, s)
 		if errors.Is(err, keyring.ErrNotFound) {
 			return otherSecret(r)
@@ -193,9 +192,8 @@ func (a *app) mayReplace(ctx context.Context, cfg *config.Config, doc *install.D
 		}
 		values[s.Variable] = k
 	}
-	_, lost := splitAdopted(r.Secrets)
 	filled, err := install.Fill([]byte(r.Original), r.Secrets, values)
-	if err != nil || !install.Same(filled, leaveOut(raw, lost)) {
+	if err != nil || !install.Same(filled, raw) {
 		return otherSecret(r)
 	}
 	return nil

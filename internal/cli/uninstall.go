@@ -140,13 +140,13 @@ func (u *removal) restore(ctx context.Context) error {
 	kept := map[string]install.Kept{}
 	for _, s := range u.r.Secrets {
 		k, err := u.kept(ctx, s)
-		if u.o.restore && !s.Discarded && err != nil {
+		if u.o.restore && err != nil {
 			if !errors.Is(err, keyring.ErrNotFound) {
 				return err
 			}
 			u.a.sayf("%s is no longer in the keychain.", s.Variable)
 		}
-		if !u.o.restore || s.Discarded || err != nil {
+		if !u.o.restore || err != nil {
 			u.left = append(u.left, s)
 			continue
 		}
@@ -293,7 +293,7 @@ func (u *removal) forget(ctx context.Context) error {
 		return err
 	}
 	for _, s := range u.r.Secrets {
-		if s.Discarded || slices.Contains(u.left, s) || len(serversWithSecret(cfg, u.r.Server, s.Variable)) > 0 {
+		if slices.Contains(u.left, s) || len(serversWithSecret(cfg, u.r.Server, s.Variable)) > 0 {
 			continue
 		}
 		if err := errors.Join(u.delete(ctx, keyring.SecretKey(u.r.Server, install.LiteralKey(s.Variable))), u.delete(ctx, keyring.SecretKey(u.r.Server, s.Variable))); err != nil {
@@ -330,10 +330,6 @@ func (u *removal) removeEntry() (removed bool, err error) {
 // sayLeft says what is not in the client's entry any more, and where it is.
 func (u *removal) sayLeft() {
 	for _, s := range u.left {
-		if s.Discarded {
-			u.a.sayf("%s is left out of the entry: it was thrown away when the server was installed.", printable(s.Variable))
-			continue
-		}
 		u.a.sayf("%s is left out of the entry: its secret is in the keychain. To remove it there: mcp-valet secret rm %s %s (to have it used by a later install: --secret %s)", s, u.r.Server, s.Variable, s.Variable)
 	}
 	if u.o.restore && len(u.left) < len(u.r.Secrets) {

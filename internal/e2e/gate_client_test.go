@@ -213,8 +213,21 @@ func (p *peer) pending(c <-chan message) {
 	}
 }
 
-// introduction is what a server has said of itself.
+// introduction is what a server has said of itself, with sorted members.
 type introduction struct{ hello, tools string }
+
+func sorted(t testing.TB, text json.RawMessage) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
 
 // begin is the handshake and the first list, within the client's limit.
 func (p *peer) begin() introduction {
@@ -233,7 +246,7 @@ func (p *peer) begin() introduction {
 	}
 	p.t.Logf("%s: initialize answered %s after its start, tools/list %s; %s allowed", p.name,
 		greeted.Round(time.Millisecond), took.Round(time.Millisecond), p.startLimit)
-	return introduction{string(hello.Result), string(tools.Result)}
+	return introduction{sorted(p.t, hello.Result), sorted(p.t, tools.Result)}
 }
 
 // note has the server write a line down.

@@ -49,8 +49,26 @@ func (v *valet) use(t testing.TB, h habits) introduction {
 	t.Helper()
 	p := v.start(t, h)
 	said := p.begin()
+	await(t, "what is kept for the gate", func() bool { return strings.Contains(v.snapshot(t), "tools/list") }) // no session is this short
 	p.stop()
 	return said
+}
+
+// snapshot is what is kept of what the server has said of itself; "" for nothing.
+func (v *valet) snapshot(t testing.TB) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(v.state(), "snapshots", "*.json"))
+	if err != nil || len(paths) > 1 {
+		t.Fatalf("%q: one server has one snapshot (%v)", paths, err)
+	}
+	if len(paths) == 0 {
+		return ""
+	}
+	text, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // notes is the file that the server writes to, and noted are its lines.

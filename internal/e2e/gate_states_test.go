@@ -1,0 +1,132 @@
+//go:build linux
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestGateStandIn is a first start after which nothing is known of the server, which does not start without its token. The
+// one tool that there is leads to the sign-in; the client, which ignores tools that come later, is opened again.
+func TestGateStandIn(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-needs-token", "-legacy")
+	weekend(p)
+	before := p.stats()
+	v.probe(t, claudeDesktop, 1, false)
+	c := v.start(t, claudeDesktop)
+	said := c.begin()
+	if !strings.Contains(said.tools, `"name":"sign_in"`) || strings.Contains(said.tools, `"name":"note"`) ||
+		!strings.Contains(said.tools, "open it again") || strings.Contains(said.hello, "sdkserver") {
+		t.Errorf("the stand-in says %+v", said)
+	}
+	held := c.ask("tools/call", `{"name":"sign_in","arguments":{}}`)
+	asked := v.asked(t)
+	c.pending(held)
+	approve(t, asked.URIComplete)
+	if m := c.answered("the tool sign_in", held, holdLimit); m.Error != nil || strings.Contains(string(m.Result), `"isError"`) ||
+		!strings.Contains(string(m.Result), "Signed in to work.") || !strings.Contains(string(m.Result), "open it again") {
+		t.Errorf("after the sign-in: %s %v", m.Result, m.Error)
+	}
+	c.hears("notifications/tools/list_changed")
+	c.hearsNothing()
+	c.stop()
+	c = v.start(t, claudeDesktop)
+	if said := c.begin(); !strings.Contains(said.tools, `"name":"note"`) || strings.Contains(said.tools, `"name":"sign_in"`) {
+		t.Errorf("opened again: %+v", said)
+	}
+	c.stop(c.carriedOut(c.answered("a call", c.note("now"), holdLimit)))
+	p.mustHaveAsked(t, before, 1)
+}
+
+// TestGateBare is the same with a server that starts without its token: it tells of itself, and a call goes to another one,
+// which has the token.
+func TestGateBare(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p)
+	weekend(p)
+	before := p.stats()
+	c := v.start(t, claudeDesktop)
+	if said := c.begin(); !strings.Contains(said.tools, `"name":"note"`) || !strings.Contains(said.hello, "sdkserver") {
+		t.Errorf("without its token: %+v", said)
+	}
+	held := c.note("with a token")
+	approve(t, v.asked(t).URIComplete)
+	server := c.carriedOut(c.answered("the call that was held", held, holdLimit))
+	c.hears("notifications/tools/list_changed") // with the token there may be other ones
+	c.hearsNothing()
+	c.stop(server)
+	v.mustHaveNoted(t, "with a token")
+	p.mustHaveAsked(t, before, 1)
+}
+
+// TestGateUnreachable is a start on a plane: the client is answered, a call is told what the matter is, and at once, nobody
+// is asked to sign in. Back on the ground the same session goes on.
+func TestGateUnreachable(t *testing.T) {
+	t.Parallel()
+	network := startForwarder(t)
+	p := panva(t, "AT_TTL=5", "ISSUER="+network.url)
+	network.to(p.issuer)
+	p.issuer = network.url
+	v := lastWeek(t, p, "-needs-token", "-legacy")
+	want := v.use(t, claudeDesktop)
+	time.Sleep(tokenLife) // the token's life
+	p.life(300)
+	before := p.stats()
+	network.down.Store(true)
+	c := v.start(t, claudeDesktop)
+	if got := c.begin(); got != want {
+		t.Errorf("in the air the client is told\n%s\nlast week it was\n%s", got, want)
+	}
+	called := time.Now()
+	text := c.toldWhy(c.answered("a call in the air", c.note("in the air"), 15*time.Second)) // held it would be for 20
+	t.Logf("after %s told: %s", time.Since(called).Round(time.Millisecond), text)
+	if !strings.Contains(text, "cannot reach "+strings.TrimPrefix(network.url, "http://")) || strings.Contains(text, "mcp-valet login") {
+		t.Errorf("told: %s", text)
+	}
+	network.down.Store(false)
+	var last message
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		if last = c.answered("a call on the ground", c.note("on the ground"), holdLimit); len(v.noted()) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a minute after the landing: %s", c.toldWhy(last))
+		}
+	}
+	c.stop(c.carriedOut(last))
+	v.mustHaveNoted(t, "on the ground")
+	if now := p.stats(); now["device_authorization"] != before["device_authorization"] || v.signIn(t).Outcome != "" {
+		t.Errorf("a sign-in was begun: %v, before it %v", now, before)
+	}
+}
+
+// TestGateTwoWindows has nobody answer two sign-ins: a third one is not begun until a person acts.
+func TestGateTwoWindows(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=5", "DC_TTL=3")
+	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v.use(t, claudeDesktop)
+	weekend(p)
+	before := p.stats()
+	c := v.start(t, claudeDesktop)
+	c.begin()
+	for range 2 {
+		text := c.toldWhy(c.answered("a call that nobody signs in for", c.note("unanswered"), holdLimit))
+		if !strings.Contains(text, "nobody has signed in to work in time") {
+			t.Errorf("after the code's end: %s", text)
+		}
+	}
+	text := c.toldWhy(c.answered("a call after two windows", c.note("one too many"), holdLimit))
+	if !strings.Contains(text, "mcp-valet login work") {
+		t.Errorf("after two windows: %s", text)
+	}
+	p.mustHaveAsked(t, before, 2)
+	v.mustLogin("", "work")
+	c.stop(c.carriedOut(c.answered("a call after the login", c.note("after the login"), holdLimit)))
+	v.mustHaveNoted(t, "after the login")
+}

@@ -123,7 +123,11 @@ func (a *app) sayInstalled(p *installPlan) {
 	}
 	a.sayf("What lay in plain text until now may have been read or backed up: have new ones made where they were issued, then")
 	for _, s := range p.found {
-		a.sayf("    mcp-valet secret set %s %s", p.server, s.at.Variable)
+		if _, used := p.entry.Env[s.at.Variable]; used || p.entry.Auth != nil && p.entry.Auth.Kind == "secret" && p.entry.Auth.TokenEnv == s.at.Variable {
+			a.sayf("    mcp-valet secret set %s %s", p.server, s.at.Variable)
+		} else {
+			a.sayf("    (%s: have it revoked; it is kept for uninstall --restore-secrets alone)", s.at.Variable)
+		}
 	}
 }
 

@@ -359,7 +359,8 @@ func (a *app) trustServers(ctx context.Context, store *keyring.Store, account st
 	}
 	names := serversOf(cfg, account)
 	if len(names) == 0 {
-		a.sayf("\nNo server uses this account yet. To add one: mcp-valet config edit, then: mcp-valet trust NAME")
+		a.sayf("\nNo server uses this account yet. To have a server of Claude Desktop use it: mcp-valet install NAME --account %s", account)
+		a.sayf("For another client: mcp-valet config edit, then mcp-valet trust NAME")
 		return nil
 	}
 	a.sayf("\nServers that get this account's token, started exactly like this:")

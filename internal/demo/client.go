@@ -16,6 +16,9 @@ import (
 // environ is what this program sees when the demo starts it: as little as a client gives, and the demo's folder.
 func (s *stage) environ() []string {
 	env := []string{"MCP_VALET_CONFIG=" + s.configFile(), "MCP_VALET_STATE_DIR=" + s.folder + string(os.PathSeparator) + "state"}
+	if !s.options.Interactive {
+		env = append(env, "MCP_VALET_NO_OPEN=1") // the demo is the person, and needs no window
+	}
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "MCP_VALET_") {
 			env = append(env, v)
@@ -42,9 +45,31 @@ type session struct {
 	nextID int
 }
 
+// entry is what the client's config says of the server.
+func (s *stage) entry() (e struct {
+	Command string
+	Args    []string
+}, err error) {
+	text, err := os.ReadFile(s.clientFile())
+	if err != nil {
+		return e, err
+	}
+	config := struct {
+		MCPServers map[string]json.RawMessage `json:"mcpServers"`
+	}{}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return e, err
+	}
+	return e, json.Unmarshal(config.MCPServers[s.server], &e)
+}
+
 // connect starts the server as a client does.
 func (s *stage) connect() (*session, error) {
-	cmd := exec.Command(s.exe, "run", s.server, "--store", s.storeKind())
+	entry, err := s.entry()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(entry.Command, entry.Args...)
 	cmd.Env, cmd.Stderr = s.environ(), quoted{s.out, "stderr |"}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -145,6 +170,16 @@ func (c *session) call(ctx context.Context, tool string, args map[string]any) (t
 		parts = append(parts, p.Text)
 	}
 	return strings.Join(parts, "\n"), answer.IsError, nil
+}
+
+// tools lists the names of the tools.
+func (c *session) tools(ctx context.Context) (names []string, err error) {
+	var answer struct{ Tools []struct{ Name string } }
+	err = c.request(ctx, "tools/list", map[string]any{}, &answer)
+	for _, t := range answer.Tools {
+		names = append(names, t.Name)
+	}
+	return names, err
 }
 
 // end closes the server's stdin, as a client does, and waits for its end.

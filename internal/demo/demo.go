@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ type stage struct {
 	seen    *recorder
 	session *session // the running server, between two steps
 	expires time.Time
+	client  []byte // the client's config as it was
 }
 
 // step is one part of the transcript. It returns an error when what it tells did not really happen.
@@ -55,14 +57,19 @@ type step struct {
 }
 
 var steps = []step{
+	{"Secrets lie in plain text in the client's config", (*stage).look},
+	{"mcp-valet takes the entry over", (*stage).install},
 	{"Sign in once", (*stage).login},
 	{"The client starts the server through mcp-valet", (*stage).launch},
 	{"Tools are called; the server checks the token itself", (*stage).call},
 	{"The token expires", (*stage).expire},
 	{"The client starts the server again: renewed in silence", (*stage).renew},
 	{"Somebody edits the command in the config", (*stage).tamper},
+	{"Monday morning: the sign-in has ended, and the client starts all the same", (*stage).monday},
+	{"A call asks for a sign-in, and goes on after it", (*stage).signInAgain},
 	{"What lies on the disk", (*stage).searchDisk},
 	{"Log out", (*stage).logout},
+	{"Uninstall: the client's config is what it was, byte for byte", (*stage).uninstall},
 }
 
 // Run plays the demo. Its error says which step did not happen as it should.
@@ -98,16 +105,42 @@ func (s *stage) play(ctx context.Context, p step) error {
 
 // open makes the folder, the issuer and the config.
 func (s *stage) open(ctx context.Context) (err error) {
-	if s.exe, err = os.Executable(); err != nil {
+	if s.folder, err = os.MkdirTemp("", "mcp-valet-demo-"); err != nil {
 		return err
 	}
-	if s.folder, err = os.MkdirTemp("", "mcp-valet-demo-"); err != nil {
+	if err := s.copyProgram(); err != nil {
 		return err
 	}
 	if err := s.startIssuer(ctx); err != nil {
 		return err
 	}
-	return s.writeConfig()
+	return s.writeConfigs()
+}
+
+// copyProgram puts this program into the demo's folder: where go run has built it, it will not stay, and install refuses it.
+func (s *stage) copyProgram() (err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(exe)
+	if err != nil {
+		return err
+	}
+	defer from.Close() // only read from
+	s.exe = filepath.Join(s.folder, "bin", "mcp-valet"+filepath.Ext(exe))
+	if runtime.GOOS != "windows" {
+		s.exe = filepath.Join(s.folder, "bin", "mcp-valet")
+	}
+	if err := os.Mkdir(filepath.Dir(s.exe), 0o700); err != nil {
+		return err
+	}
+	to, err := os.OpenFile(s.exe, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
 
 // startIssuer listens on a free port of this machine; a recorder notes each token that leaves the issuer,
@@ -135,23 +168,38 @@ func (s *stage) startIssuer(ctx context.Context) error {
 
 func (s *stage) configFile() string { return filepath.Join(s.folder, "config", "config.json") }
 
-// configTemplate is the config before the sign-in: a server like any other, and who pays for it.
+// configTemplate is our config before the installation: an account, and no server.
 const configTemplate = `{
-  // The demo's server. Its token is not here: it comes from the store at start.
+  // The demo's account. Its tokens are not here: they are in the store.
   "store": { "kind": %q },
   "accounts": {
     %q: { "issuer": %q, "clientId": "mcp-valet", "scopes": ["openid", "offline_access", "incidents"] }
-  },
+  }
+}
+`
+
+// clientTemplate is the client's config before it: a server like many others, with its secrets in plain text.
+const clientTemplate = `{
+  "globalShortcut": "Ctrl+Space",
   "mcpServers": {
     %q: {
       "command": %q,
       "args": ["demo-server"],
-      "env": { "INCIDENTS_ISSUER": %q, "INCIDENTS_AUDIENCE": %q, "INCIDENTS_FILE": %q },
-      "auth": { "account": %q, "tokenEnv": "MCP_AUTH_TOKEN" }
+      "env": {
+        "INCIDENTS_ISSUER": %q, "INCIDENTS_AUDIENCE": %q, "INCIDENTS_FILE": %q,
+        "MCP_AUTH_TOKEN": %q,
+        "INCIDENTS_DB_PASSWORD": %q
+      }
     }
   }
 }
 `
+
+// The secrets of the client's config: a token of last year, and a password.
+const (
+	oldToken = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEiLCJleHAiOjE3MzU2ODk2MDB9.c2lnbmVk"
+	password = "correct-horse-battery-staple"
+)
 
 func (s *stage) storeKind() string {
 	if s.options.Keychain {
@@ -160,12 +208,19 @@ func (s *stage) storeKind() string {
 	return "file"
 }
 
-func (s *stage) writeConfig() error {
-	if err := os.MkdirAll(filepath.Dir(s.configFile()), 0o700); err != nil {
+func (s *stage) clientFile() string { return filepath.Join(s.folder, "client", "config.json") }
+
+func (s *stage) writeConfigs() error {
+	ours := fmt.Sprintf(configTemplate, s.storeKind(), s.account, s.url)
+	s.client = fmt.Appendf(nil, clientTemplate, s.server, s.exe, s.url, audience, filepath.Join(s.folder, "incidents.json"), oldToken, password)
+	return errors.Join(writeNew(s.configFile(), []byte(ours)), writeNew(s.clientFile(), s.client))
+}
+
+func writeNew(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(configTemplate, s.storeKind(), s.account, s.url, s.server, s.exe, s.url, audience, filepath.Join(s.folder, "incidents.json"), s.account)
-	return os.WriteFile(s.configFile(), []byte(text), 0o600)
+	return os.WriteFile(path, text, 0o600)
 }
 
 // close ends what is left of the demo and removes its folder.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -69,8 +70,23 @@ func (w *codeWatcher) Write(p []byte) (int, error) {
 
 // launch starts the server as a client does.
 func (s *stage) launch(ctx context.Context) error {
-	s.say(`config of the client: { "command": "mcp-valet", "args": ["run", %q] }  (no secret in it)`, s.server)
-	return s.start(ctx)
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	return s.list(ctx)
+}
+
+// list asks for the tools, as clients do at start.
+func (s *stage) list(ctx context.Context) error {
+	tools, err := s.session.tools(ctx)
+	if err != nil {
+		return err
+	}
+	s.say("tools/list -> %s", strings.Join(tools, ", "))
+	if !slices.Contains(tools, "create_incident") {
+		return fmt.Errorf("the tools are %q", tools)
+	}
+	return nil
 }
 
 // start starts the server and shakes hands with it.
@@ -136,6 +152,7 @@ func (s *stage) renew(ctx context.Context) error {
 	if err := s.start(ctx); err != nil {
 		return err
 	}
+	s.expires = time.Now().Add(accessTTL)
 	after := s.issuer.Stats()
 	s.say("the issuer saw %d refresh, %d sign-ins", after.Refreshes-before.Refreshes, after.SignIns-before.SignIns)
 	if after.Refreshes-before.Refreshes != 1 || after.SignIns != before.SignIns {
@@ -182,13 +199,14 @@ func (s *stage) tamper(ctx context.Context) error {
 // searchDisk looks for every token that the issuer has handed out, in every file of the demo.
 func (s *stage) searchDisk(context.Context) error {
 	tokens := s.seen.tokens()
-	if len(tokens) < 4 {
-		return fmt.Errorf("the recorder saw %d tokens, want at least 4", len(tokens))
+	if len(tokens) < 6 {
+		return fmt.Errorf("the recorder saw %d tokens, want at least 6", len(tokens))
 	}
+	tokens = append(tokens, oldToken, password)
 	files := 0
 	err := filepath.WalkDir(s.folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+		if err != nil || !d.Type().IsRegular() || path == s.exe {
+			return err // this program knows the demo's secrets
 		}
 		files++
 		return s.searchFile(path, tokens)
@@ -196,7 +214,7 @@ func (s *stage) searchDisk(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("%d files searched for %d tokens: none of them holds one", files, len(tokens))
+	s.say("%d files searched for %d tokens and secrets: none of them holds one", files, len(tokens))
 	return nil
 }
 
@@ -208,7 +226,7 @@ func (s *stage) searchFile(path string, tokens []string) error {
 	rel, _ := filepath.Rel(s.folder, path)
 	for _, token := range tokens {
 		if bytes.Contains(text, []byte(token)) {
-			return fmt.Errorf("%s holds a token in plain text", rel)
+			return fmt.Errorf("%s holds a token or secret in plain text", rel)
 		}
 	}
 	s.say("%7d bytes  %s", len(text), filepath.ToSlash(rel))
@@ -221,8 +239,8 @@ func (s *stage) logout(ctx context.Context) error {
 	if err := s.valet(ctx, nil, quoted{s.out, "|"}, "logout", s.account); err != nil {
 		return err
 	}
-	if st := s.issuer.Stats(); st.Revocations != 1 {
-		return fmt.Errorf("the issuer saw %d revocations, want 1", st.Revocations)
+	if st := s.issuer.Stats(); st.Revocations != 2 { // the first one was Monday's
+		return fmt.Errorf("the issuer saw %d revocations, want 2", st.Revocations)
 	}
 	return nil
 }

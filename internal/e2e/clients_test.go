@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,21 +118,34 @@ func survey(t *testing.T, s *mcp.ClientSession) string {
 // inspect runs the MCP Inspector's command line.
 func inspect(t *testing.T, v *valet, args ...string) string {
 	t.Helper()
+	out, err := inspection(t, v, args...)()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// inspection prepares a run of the MCP Inspector's command line.
+func inspection(t *testing.T, v *valet, args ...string) func() (string, error) {
+	t.Helper()
 	inspector, err := filepath.Abs("node/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node(t), append([]string{inspector, "--cli"}, args...)...)
-	cmd.Env, cmd.Dir = v.env, v.dir
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("inspector %s: %v\n%s\n%s", strings.Join(args, " "), err, out, errs.String())
+	program := node(t)
+	return func() (string, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, program, append([]string{inspector, "--cli"}, args...)...)
+		cmd.Env, cmd.Dir = v.env, v.dir
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		out, err := cmd.Output()
+		if err != nil {
+			return "", fmt.Errorf("inspector %s: %w\n%s\n%s", strings.Join(args, " "), err, out, errs.String())
+		}
+		return string(out), nil
 	}
-	return string(out)
 }
 
 // TestInspector compares what the MCP Inspector shows through the launcher with what it shows directly.

@@ -32,6 +32,7 @@ type Credential struct {
 	ObtainedAt         time.Time
 	Expiry             time.Time // of the access token; zero: the issuer gave none
 	Export             bool      // a person agreed that scripts may have the access token
+	Browser            bool      // the sign-in was in a browser on this machine (RFC 8252), not by code
 	Serial             int64     // grows by one with each save
 }
 
@@ -56,6 +57,7 @@ type credentialRecord struct {
 	ObtainedAt         *time.Time `json:"obtained_at,omitempty"` // RFC 3339, UTC
 	Expiry             *time.Time `json:"expiry,omitempty"`
 	Export             bool       `json:"export,omitempty"`
+	Browser            bool       `json:"browser,omitempty"`
 }
 
 // Credential reads the credential of an account. A record that is not one, or
@@ -150,6 +152,7 @@ func encodeCredential(c *Credential) (Secret, error) {
 		ObtainedAt:         storedTime(c.ObtainedAt),
 		Expiry:             storedTime(c.Expiry),
 		Export:             c.Export,
+		Browser:            c.Browser,
 	}, append([]string{
 		c.Account, c.Issuer, c.TokenEndpoint, c.RevocationEndpoint, c.ClientID, c.Route, c.Audience, c.Resource,
 		c.Subject, c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.TokenType,
@@ -181,6 +184,7 @@ func decodeCredential(v Secret, account string) (*Credential, error) {
 		ObtainedAt:         readTime(r.ObtainedAt),
 		Expiry:             readTime(r.Expiry),
 		Export:             r.Export,
+		Browser:            r.Browser,
 		Serial:             r.Serial,
 	}, nil
 }

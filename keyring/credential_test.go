@@ -22,7 +22,7 @@ func someCredential() *keyring.Credential {
 		RevocationEndpoint: "https://id.example/revoke", ClientID: "valet", Scopes: []string{"openid", "a<b>&c"},
 		Audience: "aud", Resource: "https://api.example/", Subject: "alice",
 		AccessToken: keyring.NewSecret(sample), RefreshToken: keyring.NewSecret("r-" + sample), TokenType: "Bearer",
-		ObtainedAt: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC), Expiry: time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC),
+		ObtainedAt: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC), Expiry: time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC), Export: true, Browser: true,
 	}
 }
 

@@ -151,6 +151,30 @@ func TestUsedByNoServer(t *testing.T) {
 	}
 }
 
+// Whoever signed in in a browser is asked that way again, although the issuer has codes, too: its policy may forbid them.
+func TestAskTheSameWay(t *testing.T) {
+	i := newAskedIssuer(t, "yes")
+	i.document["authorization_endpoint"] = i.URL + "/authorize"
+	d := newDesk(t, i)
+	d.ended.Browser = true
+	d.save(t, d.ended)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := refresh.AskSignIn(ctx, d.store, d.account, d.dir, "kb", refresh.Window{
+		Open: func(_ context.Context, page string) error {
+			if !strings.HasPrefix(page, i.URL+"/authorize?") {
+				t.Errorf("opened %s", page)
+			}
+			cancel()
+			return nil
+		},
+	}, false)
+	wantError(t, err, context.Canceled)
+	if codes, _ := i.given(); codes != 0 {
+		t.Errorf("%d codes were asked for", codes)
+	}
+}
+
 // The browser way: the whole address is in the note, and a notification without a window does not do.
 func TestAskByBrowser(t *testing.T) {
 	i := newAskedIssuer(t, "yes")

@@ -144,7 +144,11 @@ func (r *asking) signIn(ctx context.Context, old *keyring.Credential) error {
 	if err != nil {
 		return err // a window that nothing counts is not opened
 	}
-	next, err := r.await(ctx, client)
+	way := WayAuto
+	if old != nil && old.Browser { // a code may be what the issuer's policy forbids
+		way = WayBrowser
+	}
+	next, err := r.await(ctx, client, way)
 	if err != nil {
 		return r.end(err)
 	}
@@ -156,7 +160,7 @@ func (r *asking) signIn(ctx context.Context, old *keyring.Credential) error {
 }
 
 // await runs the sign-in until it ends, its time is over, or a person begins one by hand.
-func (r *asking) await(ctx context.Context, client *Client) (*keyring.Credential, error) {
+func (r *asking) await(ctx context.Context, client *Client, way Way) (*keyring.Credential, error) {
 	r.expires = now().Add(signInTime)
 	ctx, cancel := context.WithDeadline(ctx, r.expires)
 	defer cancel()
@@ -167,7 +171,7 @@ func (r *asking) await(ctx context.Context, client *Client) (*keyring.Credential
 	client.codes = 1
 	watched := make(chan struct{})
 	go func() { defer close(watched); r.watch(ctx) }()
-	next, err := client.SignIn(ctx, WayAuto, r.prompt(client))
+	next, err := client.SignIn(ctx, way, r.prompt(client))
 	cause := context.Cause(ctx)
 	r.stop(nil)
 	<-watched

@@ -111,6 +111,9 @@ func TestBrowserSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !cred.Browser {
+		t.Error("the way is not remembered")
+	}
 	if status != 200 || !strings.Contains(body, "close this window") {
 		t.Errorf("the browser got %d: %s", status, body)
 	}

@@ -54,7 +54,7 @@ func (c *Client) SignIn(ctx context.Context, way Way, p Prompt) (*keyring.Creden
 	if err != nil {
 		return nil, err
 	}
-	grant, err := c.grantWay(m, way)
+	grant, inBrowser, err := c.grantWay(m, way)
 	if err != nil {
 		return nil, fmt.Errorf("signing in at %s: %w", c.account.Issuer, err)
 	}
@@ -62,7 +62,12 @@ func (c *Client) SignIn(ctx context.Context, way Way, p Prompt) (*keyring.Creden
 	if err != nil {
 		return nil, fmt.Errorf("signing in at %s: %w", c.account.Issuer, err)
 	}
-	return c.credential(m, token)
+	cred, err := c.credential(m, token)
+	if err != nil {
+		return nil, err
+	}
+	cred.Browser = inBrowser
+	return cred, nil
 }
 
 // grantWay brings a token by one way of signing in.
@@ -74,20 +79,20 @@ type grantedToken struct {
 	asked time.Time
 }
 
-func (c *Client) grantWay(m *metadata, way Way) (grantWay, error) {
+func (c *Client) grantWay(m *metadata, way Way) (grant grantWay, inBrowser bool, err error) {
 	device := m.endpoints.DeviceAuthorization != ""
 	browser := m.endpoints.Authorization != ""
 	switch {
 	case device && way != WayBrowser:
-		return c.byDevice, nil
+		return c.byDevice, false, nil
 	case browser && way != WayDevice:
-		return c.byBrowser, nil
+		return c.byBrowser, true, nil
 	case way == WayDevice:
-		return nil, fmt.Errorf("%w: the issuer offers no device authorization endpoint", ErrNoWay)
+		return nil, false, fmt.Errorf("%w: the issuer offers no device authorization endpoint", ErrNoWay)
 	case way == WayBrowser:
-		return nil, fmt.Errorf("%w: the issuer offers no authorization endpoint", ErrNoWay)
+		return nil, false, fmt.Errorf("%w: the issuer offers no authorization endpoint", ErrNoWay)
 	}
-	return nil, fmt.Errorf("%w: the issuer offers neither a device authorization nor an authorization endpoint", ErrNoWay)
+	return nil, false, fmt.Errorf("%w: the issuer offers neither a device authorization nor an authorization endpoint", ErrNoWay)
 }
 
 // redeem trades what a sign-in brought for a token.

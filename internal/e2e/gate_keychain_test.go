@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"encoding/binary"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,30 +17,45 @@ const loginKeyring = "/org/freedesktop/secrets/collection/login"
 // lock locks v's keychain, as a desktop does after a while.
 func (v *valet) lock(t *testing.T) {
 	t.Helper()
-	v.onBus(t, "", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
+	v.onBus(t, "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets",
 		"org.freedesktop.Secret.Service.Lock", "array:objpath:"+loginKeyring)
 	if !v.locked(t) {
 		t.Fatal("the keychain is not locked")
 	}
 }
 
-// unlock is a person who types the password.
+// unlock is a person who types the password at the screen lock: gnome-keyring is told as its PAM module does, by its control
+// socket.
 func (v *valet) unlock(t *testing.T) {
 	t.Helper()
-	v.onBus(t, "pw", "gnome-keyring-daemon", "--unlock", "--components=secrets")
-	await(t, "the unlocked keychain", func() bool { return !v.locked(t) })
+	conn, err := net.Dial("unix", filepath.Join(v.dir, "run", "keyring", "control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const unlock, password = 1, "pw"
+	request := []byte{0} // who is asking is known by the socket
+	request = binary.BigEndian.AppendUint32(request, uint32(4+4+4+len(password)))
+	request = binary.BigEndian.AppendUint32(request, unlock)
+	request = binary.BigEndian.AppendUint32(request, uint32(len(password)))
+	if _, err := conn.Write(append(request, password...)); err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ Size, Result uint32 }
+	if err := binary.Read(conn, binary.BigEndian, &answer); err != nil || answer.Result != 0 || v.locked(t) {
+		t.Fatalf("the keychain is not unlocked: %+v %v", answer, err)
+	}
 }
 
 func (v *valet) locked(t *testing.T) bool {
 	t.Helper()
-	return strings.Contains(v.onBus(t, "", "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", loginKeyring,
+	return strings.Contains(v.onBus(t, "dbus-send", "--session", "--print-reply", "--dest=org.freedesktop.secrets", loginKeyring,
 		"org.freedesktop.DBus.Properties.Get", "string:org.freedesktop.Secret.Collection", "string:Locked"), "boolean true")
 }
 
-func (v *valet) onBus(t *testing.T, stdin, name string, args ...string) string {
+func (v *valet) onBus(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Env = append(v.env[:len(v.env):len(v.env)], "XDG_RUNTIME_DIR="+filepath.Join(v.dir, "run"), "XDG_DATA_HOME="+filepath.Join(v.dir, "data"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {

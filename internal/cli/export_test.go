@@ -38,3 +38,8 @@ func SignInCodes() []int {
 	}
 	return codes
 }
+
+// Here is a hint as a run with these options gives it.
+func Here(config, state, store, hint string) string {
+	return (&app{configFlag: config, stateFlag: state, storeFlag: store}).here(hint)
+}

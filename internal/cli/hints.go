@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
@@ -180,7 +183,32 @@ func (a *app) report(err error) int {
 		a.sayf("%s: error: %s", program, line)
 	}
 	if hint != "" {
-		a.sayf("%s: hint: %s", program, hint)
+		a.sayf("%s: hint: %s", program, a.here(hint))
 	}
 	return code
+}
+
+// commandIn finds the commands that a hint names.
+var commandIn = regexp.MustCompile(`\bmcp-valet ((?:config|credential|install|login|logout|purge|reapply|secret|status|token|trust|uninstall)\b)`)
+
+// here gives the commands in a hint the options that say where the config, state and store of this run are: typed as it
+// is in a terminal, a command must mean the same ones.
+func (a *app) here(hint string) string {
+	options := ""
+	for _, o := range [][2]string{{"--config", a.configFlag}, {"--state", a.stateFlag}, {"--store", a.storeFlag}} {
+		if o[1] != "" {
+			options += " " + o[0] + " " + shellWord(o[1])
+		}
+	}
+	return commandIn.ReplaceAllString(hint, strings.ReplaceAll("mcp-valet"+options, "$", "$$")+" $1")
+}
+
+// shellWord is s as it is typed in a shell.
+func shellWord(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune(`/\:._-+@%`, r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return strconv.Quote(s)
+	}
+	return s
 }

@@ -150,7 +150,7 @@ func (a *app) afterInstall(ctx context.Context, p *installPlan) error {
 		_, hint := classify(err)
 		a.sayf("The server was run once, to know its tools beforehand. That did not go well: %v", err)
 		if hint != "" {
-			a.sayf("%s: hint: %s", program, hint)
+			a.sayf("%s: hint: %s", program, a.here(hint))
 		}
 	}
 	return nil

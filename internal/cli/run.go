@@ -68,7 +68,7 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 	told := false // the wrapper has put the error on stderr already
 	options := wrapper.Options{
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Stop: stopSignals(),
-		Refusal: func(err error) string { told = true; return refusalText(err) },
+		Refusal: func(err error) string { told = true; return a.refusalText(err) },
 		Name:    l.name, Account: l.account, Starter: l.starter, SignIns: l.signIns, Snapshot: l.snapshot,
 		MaxMessage: l.maxMessage,
 	}
@@ -101,11 +101,11 @@ func stopSignals() <-chan os.Signal {
 func (a *app) atTerminal() bool { return person.IsTerminal(a.stdin) }
 
 // refusalText is what a client shows of an error: what happened, and what the person can do about it.
-func refusalText(err error) string {
+func (a *app) refusalText(err error) string {
 	_, hint := classify(err)
 	text := program + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
 	if hint != "" {
-		text += " (" + hint + ")"
+		text += " (" + a.here(hint) + ")"
 	}
 	return text
 }

@@ -186,7 +186,7 @@ func (s *stage) tamper(ctx context.Context) error {
 	}
 	_, err = s.session.initialize(ctx)
 	refusal, refused := err.(*rpcError)
-	if !refused || !strings.Contains(refusal.Message, "mcp-valet trust "+s.server) {
+	if !refused || !strings.Contains(refusal.Message, " trust "+s.server) {
 		return fmt.Errorf("the edited server was not refused: %v", err)
 	}
 	s.say("initialize -> error: %s", refusal.Message)

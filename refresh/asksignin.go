@@ -76,11 +76,17 @@ func (r *asking) run(ctx context.Context) error {
 	if err := r.takeNote(); err != nil {
 		return err
 	}
+	heldBack := !r.quiet && r.note.Unanswered >= MaxUnanswered
+	if !heldBack { // said at once: whoever waits must not take the last sign-in's end for this one's
+		if err := r.write(SignIn{Outcome: SignInStarting, At: now()}); err != nil {
+			return err // a window that nothing counts is not opened
+		}
+	}
 	old, needed, err := r.needed(ctx)
 	if err != nil || !needed {
 		return r.end(err)
 	}
-	if !r.quiet && r.note.Unanswered >= MaxUnanswered {
+	if heldBack {
 		return ErrUnanswered
 	}
 	return r.signIn(ctx, old)
@@ -139,10 +145,6 @@ func (r *asking) signIn(ctx context.Context, old *keyring.Credential) error {
 	// What a person brings must have a place to go.
 	if err := r.store.CheckSave(ctx, r.account.Name); err != nil {
 		return r.end(err)
-	}
-	err = r.write(SignIn{Outcome: SignInStarting, At: now()})
-	if err != nil {
-		return err // a window that nothing counts is not opened
 	}
 	way := WayAuto
 	if old != nil && old.Browser { // a code may be what the issuer's policy forbids

@@ -20,7 +20,8 @@ type interviews struct {
 	host
 	o     *Options
 	err   *console
-	later func(func()) // does what nobody needs to wait for
+	later func(func())    // does what nobody needs to wait for
+	hurry <-chan struct{} // closed when the end must not take long
 }
 
 // interview starts a server, has it tell of itself, and ends it. hello and params are how a client of the talk begins;
@@ -37,7 +38,11 @@ func (h interviews) interview(ctx context.Context, with Start, hello string, par
 	err = i.interview(ctx, hello, params, t)
 	cut()
 	close(i.left)
-	h.later(func() { i.end(spoken, noise) })
+	patience := eofGrace
+	if ctx.Err() != nil { // it has had its time
+		patience = 0
+	}
+	h.later(func() { i.end(h.hurry, patience, spoken, noise) })
 	return err
 }
 
@@ -168,10 +173,18 @@ func (i *interviewer) overhear(text *text) {
 	}
 }
 
-// end ends the server, as the end of a client would.
-func (i *interviewer) end(streams ...<-chan struct{}) {
+// end ends the server, as the end of a client would; patience is how long it has from the end of its stdin on, unless
+// there is hurry.
+func (i *interviewer) end(hurry <-chan struct{}, patience time.Duration, streams ...<-chan struct{}) {
 	i.server.Stdin().Close()
-	if !wait(eofGrace, i.server.Done()) {
+	asked := time.NewTimer(patience)
+	defer asked.Stop()
+	select {
+	case <-i.server.Done():
+	case <-hurry:
+	case <-asked.C:
+	}
+	if !exited(i.server) {
 		i.server.Terminate()
 		if !wait(termGrace, i.server.Done()) {
 			i.server.Kill()
@@ -196,7 +209,7 @@ func TakeSnapshot(ctx context.Context, o Options) error {
 	}
 	log := newConsole(o.Err)
 	defer log.close(lastTime)
-	h := interviews{host{start: startProcess}, &o, log, func(end func()) { end() }}
+	h := interviews{host{start: startProcess}, &o, log, func(end func()) { end() }, ctx.Done()}
 	shot := newSnapshot(with.Subject)
 	client := encode(map[string]any{"name": "mcp-valet", "version": "0"})
 	initialize := object{"protocolVersion": encode(legacyVersion), "capabilities": encode(object{}), "clientInfo": client}
@@ -212,10 +225,12 @@ func TakeSnapshot(ctx context.Context, o Options) error {
 		metaCapabilities:                          encode(object{}),
 	})
 	modern := talkKey(true, modernVersion)
-	if err := h.interview(ctx, with, methodDiscover, object{"_meta": meta}, shot.talk(modern)); err != nil {
+	err = h.interview(ctx, with, methodDiscover, object{"_meta": meta}, shot.talk(modern))
+	shot.talk(modern).None = errors.Is(err, errRefused)
+	if err != nil && !shot.talk(modern).None {
 		delete(shot.Talks, modern)
 	}
-	if len(shot.Talks) == 0 {
+	if shot.talk(talkKey(false, legacyVersion)).Hello == nil && err != nil {
 		return fmt.Errorf("%s: %w", o.label(), errNoAnswer)
 	}
 	for _, t := range shot.Talks {

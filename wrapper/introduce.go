@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"mcp-valet/wrapper/frame"
@@ -30,7 +31,7 @@ func (g *gate) talkKey(m *frame.Message) string {
 // the gate stands in. A stand-in leaves the era open, as nobody knows which one the server speaks.
 func (g *gate) introduce(m *frame.Message) {
 	t := g.talk(m)
-	if t.Hello == nil {
+	if t.Hello == nil && !t.None {
 		g.askBare(m, t)
 	}
 	switch {
@@ -91,8 +92,11 @@ func (g *gate) askBare(m *frame.Message, t *talk) {
 			params["_meta"] = meta
 		}
 	}
-	h := interviews{g.s.host, g.s.o, g.s.err, g.s.tasks.Go}
-	if h.interview(ctx, bare, hello, params, t) == nil {
+	h := interviews{g.s.host, g.s.o, g.s.err, g.s.tasks.Go, g.s.ctx.Done()}
+	switch err := h.interview(ctx, bare, hello, params, t); {
+	case err == nil:
 		g.guessed = true
+	case errors.Is(err, errRefused):
+		t.None = true
 	}
 }

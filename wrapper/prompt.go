@@ -11,11 +11,12 @@ import (
 
 // prompt is the sign-in that a gate has asked for, as its own client has seen it.
 type prompt struct {
-	beginning bool   // it is being asked for
-	begun     bool   // and now under way, here or by another launcher
-	refusal   error  // why there is none
-	elicited  string // the id under which a legacy client was shown the address; "" for not
-	elicits   int    // ids so far
+	beginning bool      // it is being asked for
+	begun     bool      // and now under way, here or by another launcher
+	since     time.Time // the end of a sign-in before this is another one's
+	refusal   error     // why there is none
+	elicited  string    // the id under which a legacy client was shown the address; "" for not
+	elicits   int       // ids so far
 	declined  bool
 	done      bool // it has succeeded, and the credential is being looked for
 }
@@ -27,11 +28,15 @@ func (g *gate) beginSignIn() {
 		g.tellAll(g.textFailed())
 		return
 	}
-	if g.prompt.beginning || g.prompt.begun {
-		g.watchPrompt()
+	if g.prompt.beginning {
 		return
 	}
-	g.prompt = prompt{beginning: true, elicits: g.prompt.elicits}
+	// One that is under way is asked for all the same: its agent may have been killed.
+	p := prompt{beginning: true, elicits: g.prompt.elicits, since: time.Now()}
+	if g.prompt.begun && !g.prompt.declined {
+		p.begun, p.elicited, p.since = true, g.prompt.elicited, g.prompt.since
+	}
+	g.prompt = p
 	quiet := g.clientShows()
 	g.s.tasks.Go(func() {
 		err := g.s.o.SignIns.Begin(g.s.ctx, quiet)
@@ -78,6 +83,8 @@ func (g *gate) watchPrompt() {
 	}
 	st := g.signInOf()
 	switch {
+	case !st.Live(time.Now()) && st.At.Before(g.prompt.since):
+		// The agent has said nothing yet.
 	case st.Outcome == refresh.SignInDone:
 		g.prompt.begun, g.prompt.done = false, true
 		g.look()

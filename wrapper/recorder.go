@@ -10,7 +10,7 @@ import (
 )
 
 // saveDelay is how long a snapshot waits for more of a server's answers before it is written.
-const saveDelay = 200 * time.Millisecond
+const saveDelay = 50 * time.Millisecond
 
 // recorder keeps what a server says of itself, for the gate of a later run. It is safe for concurrent use.
 type recorder struct {
@@ -52,32 +52,57 @@ func (r *recorder) topicOf(m *frame.Message, legacy string) *topic {
 
 // answer keeps an answer of the server, as the client gets it; took is how long the first one took.
 func (r *recorder) answer(about *topic, line []byte, took time.Duration) {
-	var answer struct{ Result json.RawMessage }
-	if json.Unmarshal(line, &answer) != nil || len(answer.Result) == 0 || answer.Result[0] != '{' {
+	answer := asObject(line)
+	if about.method == methodDiscover && answer["error"] != nil {
+		r.none(about)
+		return
+	}
+	result := answer["result"]
+	if asObject(result) == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known == nil {
-		r.known = readSnapshot(r.path, r.subject)
-	}
-	t := r.known.talk(about.talk)
-	t.Used = time.Now().UTC().Truncate(24 * time.Hour)
+	t := r.talk(about)
+	t.None = false
 	if about.method != "initialize" && about.method != methodDiscover {
-		r.change(&t.Lists, about, answer.Result, t)
+		r.change(about, result, t)
 		return
 	}
 	if took > t.Slow {
 		t.Slow, r.dirty = took, true
 	}
-	if hello := perishable(answer.Result); !bytes.Equal(t.Hello, hello) {
+	if hello := perishable(result); !bytes.Equal(t.Hello, hello) {
 		t.Hello, r.dirty = hello, true
 	}
 	r.saveSoon()
 }
 
-func (r *recorder) change(lists *map[string]json.RawMessage, about *topic, result json.RawMessage, t *talk) {
-	if old, ok := (*lists)[listKey(about.method, about.cursor)]; ok && bytes.Equal(old, perishable(result)) {
+// talk is what is known already of the talk that a topic belongs to; mu is held.
+func (r *recorder) talk(about *topic) *talk {
+	if r.known == nil {
+		r.known = readSnapshot(r.path, r.subject)
+	}
+	t := r.known.talk(about.talk)
+	t.Used = time.Now().UTC().Truncate(24 * time.Hour)
+	return t
+}
+
+// none keeps that the server speaks no such version: it refused to say what it speaks, or died of the question.
+func (r *recorder) none(about *topic) {
+	if about == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.talk(about); !t.None && t.Hello == nil {
+		t.None, r.dirty = true, true
+		r.saveSoon()
+	}
+}
+
+func (r *recorder) change(about *topic, result json.RawMessage, t *talk) {
+	if old, ok := t.Lists[listKey(about.method, about.cursor)]; ok && bytes.Equal(old, perishable(result)) {
 		return
 	}
 	t.put(about.method, about.cursor, result)

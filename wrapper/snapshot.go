@@ -36,6 +36,7 @@ const snapshotVersion = 1
 type talk struct {
 	Hello json.RawMessage            `json:"hello,omitempty"` // result of initialize, or of server/discover
 	Lists map[string]json.RawMessage `json:"lists,omitempty"` // results of lists, see listKey
+	None  bool                       `json:"none,omitempty"`  // the server refused hello: it speaks no such version
 	Slow  time.Duration              `json:"slow,omitempty"`  // the longest that it took until the first answer, in ns
 	Used  time.Time                  `json:"used"`            // rounded to days: it decides which talk goes first
 }

@@ -94,6 +94,7 @@ func (s *session) again(r *relay, how ending, with Start) (*relay, bool) {
 func (s *session) afterProbe(r *relay) (*relay, bool) {
 	for _, m := range r.life.early {
 		if m.Kind == frame.Request {
+			s.rec.none(s.rec.topicOf(m, s.hello.version))
 			s.refuse(m.ID, codeNoMethod, textProbe)
 		}
 	}

@@ -9,11 +9,13 @@ import (
 	"testing"
 )
 
-// forwarder stands before a provider as the network does: while it is down, every connection is cut at once.
+// forwarder stands before a provider as the network does: while it is down, every connection is cut at once; while it is
+// mute, none gets an answer.
 type forwarder struct {
-	url    string
-	target atomic.Value // string: host:port
-	down   atomic.Bool
+	url        string
+	target     atomic.Value // string: host:port
+	down, mute atomic.Bool
+	end        chan struct{}
 }
 
 // startForwarder listens until the test ends.
@@ -23,7 +25,7 @@ func startForwarder(t *testing.T) *forwarder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &forwarder{url: "http://" + listener.Addr().String()}
+	f := &forwarder{url: "http://" + listener.Addr().String(), end: make(chan struct{})}
 	var open sync.WaitGroup
 	open.Go(func() {
 		for {
@@ -36,6 +38,7 @@ func startForwarder(t *testing.T) *forwarder {
 	})
 	t.Cleanup(func() {
 		listener.Close()
+		close(f.end)
 		open.Wait()
 	})
 	return f
@@ -46,7 +49,11 @@ func (f *forwarder) to(url string) { f.target.Store(strings.TrimPrefix(url, "htt
 
 func (f *forwarder) carry(client net.Conn) {
 	defer client.Close()
-	if f.down.Load() {
+	switch {
+	case f.down.Load():
+		return
+	case f.mute.Load():
+		<-f.end
 		return
 	}
 	server, err := net.Dial("tcp", f.target.Load().(string))

@@ -68,7 +68,7 @@ func TestGateGoSDK(t *testing.T) {
 	const legacy, modern = "2025-11-25", "2026-07-28"
 	together(t, []sdkClient{{legacy, false}, {legacy, true}, {modern, false}, {modern, true}}, sdkClient.name, func(t *testing.T, c sdkClient) {
 		p := panva(t, "AT_TTL=5")
-		v := lastWeek(t, p, "-needs-token")
+		v := lastWeek(t, p, "-without-token=end")
 		session := c.connect(t, v, nil)
 		want := tools(t, session)
 		if err := session.Close(); err != nil {
@@ -129,7 +129,7 @@ func TestGateGoSDK(t *testing.T) {
 func TestGateInspector(t *testing.T) {
 	t.Parallel()
 	p := panva(t, "AT_TTL=5")
-	v := lastWeek(t, p, "-needs-token")
+	v := lastWeek(t, p, "-without-token=end")
 	list := func() string { return inspect(t, v, built.valet, "run", "sdk", "--method", "tools/list") }
 	want := list()
 	weekend(p)

@@ -4,8 +4,12 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestGateCrowd has eight launchers of one account with one dead refresh token, and a call at each at the same moment: one
@@ -13,7 +17,7 @@ import (
 func TestGateCrowd(t *testing.T) {
 	t.Parallel()
 	p := panva(t, "AT_TTL=5")
-	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
 	v.use(t, claudeDesktop)
 	weekend(p)
 	before := p.stats()
@@ -50,7 +54,7 @@ func TestGateCrowd(t *testing.T) {
 func TestGateKilled(t *testing.T) {
 	t.Parallel()
 	p := panva(t, "AT_TTL=5")
-	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
 	v.use(t, claudeDesktop)
 	weekend(p)
 	before := p.stats()
@@ -82,4 +86,79 @@ func codexWithoutURLs() habits {
 	h := codex
 	h.capabilities, h.elicitsURLs = `{"elicitation":{"form":{}}}`, false
 	return h
+}
+
+// TestGateLateNote has another launcher's agent take its time between taking the sign-in's lock and its first note, as a
+// slow keychain makes it: what is noted of last week's sign-in is not how this one stands.
+func TestGateLateNote(t *testing.T) {
+	t.Skip("the gate takes a note that is older than the sign-in it has asked for, and tells that it did not succeed")
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
+	v.use(t, claudeDesktop)
+	weekend(p)
+	lock, err := os.OpenFile(filepath.Join(v.state(), "locks", "work.signin.lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	c := v.start(t, claudeDesktop)
+	c.begin()
+	held := c.note("held")
+	select {
+	case m := <-held:
+		t.Errorf("told at once: %s", c.toldWhy(m))
+	case <-time.After(2 * time.Second):
+	}
+	c.stop()
+}
+
+// TestGateAgentKilled kills the process that runs a sign-in, as the system does when memory is short: the code is good for
+// nothing then, and the next call has another one shown.
+func TestGateAgentKilled(t *testing.T) {
+	t.Skip("until the code has expired, the gate that has begun a sign-in does not notice that nobody runs it")
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
+	v.use(t, claudeDesktop)
+	weekend(p)
+	before := p.stats()
+	c := v.start(t, claudeDesktop)
+	c.begin()
+	first := c.note("first")
+	asked := v.asked(t)
+	for _, pid := range v.agents(t) {
+		syscall.Kill(pid, syscall.SIGKILL)
+		await(t, "the agent's end", func() bool { return gone(pid) })
+	}
+	second := c.note("second")
+	await(t, "another sign-in", func() bool { s := v.signIn(t); return s.Outcome == "waiting" && s.UserCode != asked.UserCode })
+	approve(t, v.asked(t).URIComplete)
+	c.carriedOut(c.answered("the first call", first, holdLimit))
+	c.stop(c.carriedOut(c.answered("the second call", second, holdLimit)))
+	p.mustHaveAsked(t, before, 2)
+}
+
+// agents are the processes of v that run a sign-in.
+func (v *valet) agents(t *testing.T) (pids []int) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lines {
+		text, _ := os.ReadFile(path) // it may have ended
+		var pid int
+		if strings.Contains(string(text), "\x00agent\x00signin\x00") && strings.Contains(string(text), v.dir) {
+			fmt.Sscanf(path, "/proc/%d/", &pid)
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		t.Fatal("no process runs a sign-in")
+	}
+	return pids
 }

@@ -71,7 +71,7 @@ func TestGateKeychainLocked(t *testing.T) {
 	p := panva(t, "AT_TTL=300")
 	v := newValet(t)
 	v.keychain(false)
-	v.writeConfig(gateConfig(p, "keychain", "-needs-token", "-legacy"))
+	v.writeConfig(gateConfig(p, "keychain", "-without-token=end", "-legacy"))
 	v.mustLogin("", "work")
 	want := v.use(t, claudeDesktop)
 	before, login := p.stats(), v.signIn(t)

@@ -168,7 +168,7 @@ func TestGateMonday(t *testing.T) {
 	t.Parallel()
 	together(t, clients, nameOf, func(t *testing.T, h habits) {
 		p := panva(t, "AT_TTL=5")
-		v := lastWeek(t, p, "-needs-token", "-legacy")
+		v := lastWeek(t, p, "-without-token=end", "-legacy")
 		want := v.use(t, h)
 		weekend(p)
 		before := p.stats()
@@ -227,7 +227,7 @@ func TestGateUnanswered(t *testing.T) {
 	t.Parallel()
 	together(t, clients, nameOf, func(t *testing.T, h habits) {
 		p := panva(t, "AT_TTL=5")
-		v := lastWeek(t, p, "-needs-token", "-legacy")
+		v := lastWeek(t, p, "-without-token=end", "-legacy")
 		want := v.use(t, h)
 		weekend(p)
 		before := p.stats()

@@ -13,7 +13,7 @@ import (
 func TestGateStandIn(t *testing.T) {
 	t.Parallel()
 	p := panva(t, "AT_TTL=5")
-	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
 	weekend(p)
 	before := p.stats()
 	v.probe(t, claudeDesktop, 1, false)
@@ -72,7 +72,7 @@ func TestGateUnreachable(t *testing.T) {
 	p := panva(t, "AT_TTL=5", "ISSUER="+network.url)
 	network.to(p.issuer)
 	p.issuer = network.url
-	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
 	want := v.use(t, claudeDesktop)
 	time.Sleep(tokenLife) // the token's life
 	p.life(300)
@@ -105,11 +105,42 @@ func TestGateUnreachable(t *testing.T) {
 	}
 }
 
+// TestGateMuteIssuer has a network that takes everything and answers nothing, as behind a VPN that is half up: not even the
+// client with the least patience notices.
+func TestGateMuteIssuer(t *testing.T) {
+	t.Parallel()
+	network := startForwarder(t)
+	p := panva(t, "AT_TTL=5", "ISSUER="+network.url)
+	network.to(p.issuer)
+	p.issuer = network.url
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
+	want := v.use(t, codex)
+	time.Sleep(tokenLife) // the token's life
+	login := v.signIn(t)
+	network.mute.Store(true)
+	c := v.start(t, codex)
+	if got := c.begin(); got != want {
+		t.Errorf("without an answer of the issuer the client is told\n%s\nlast week it was\n%s", got, want)
+	}
+	called := time.Now()
+	text := c.toldWhy(c.answered("a call", c.note("never"), holdLimit))
+	t.Logf("after %s told: %s", time.Since(called).Round(time.Millisecond), text)
+	held := c.note("nor this one")
+	c.stop()
+	if s := v.signIn(t); s != login {
+		t.Errorf("a sign-in was begun: %+v", s)
+	}
+	if m := c.answered("the call that was held at the end", held, 0); m.Error == nil && c.toldWhy(m) == "" {
+		t.Errorf("at the end told: %s", m.Result)
+	}
+	v.mustHaveNoted(t)
+}
+
 // TestGateTwoWindows has nobody answer two sign-ins: a third one is not begun until a person acts.
 func TestGateTwoWindows(t *testing.T) {
 	t.Parallel()
 	p := panva(t, "AT_TTL=5", "DC_TTL=3")
-	v := lastWeek(t, p, "-needs-token", "-legacy")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
 	v.use(t, claudeDesktop)
 	weekend(p)
 	before := p.stats()
@@ -129,4 +160,47 @@ func TestGateTwoWindows(t *testing.T) {
 	v.mustLogin("", "work")
 	c.stop(c.carriedOut(c.answered("a call after the login", c.note("after the login"), holdLimit)))
 	v.mustHaveNoted(t, "after the login")
+}
+
+// TestGateLoginByHand has the person sign in in a terminal while a call waits for them: it goes on all the same.
+func TestGateLoginByHand(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-without-token=end", "-legacy")
+	v.use(t, claudeDesktop)
+	weekend(p)
+	before := p.stats()
+	c := v.start(t, claudeDesktop)
+	c.begin()
+	held := c.note("held")
+	v.asked(t)
+	v.mustLogin("", "work")
+	c.stop(c.carriedOut(c.answered("the call that was held", held, holdLimit)))
+	v.mustHaveNoted(t, "held")
+	p.mustHaveAsked(t, before, 2)
+}
+
+// TestGateHangingServer has a server that says nothing without its token, and of which nothing is known: the client with
+// the least patience does not have to wait for it.
+func TestGateHangingServer(t *testing.T) {
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-without-token=hang", "-legacy")
+	weekend(p)
+	c := v.start(t, codex)
+	if said := c.begin(); !strings.Contains(said.tools, `"name":"sign_in"`) {
+		t.Errorf("the stand-in says %+v", said)
+	}
+	c.stop()
+}
+
+// TestGateHangingProbe is a probe of such a server: once answered, it gets a second to end.
+func TestGateHangingProbe(t *testing.T) {
+	t.Skip("a server that was started without its token gets a second to end by itself, also when its client has no second left")
+	t.Parallel()
+	p := panva(t, "AT_TTL=5")
+	v := lastWeek(t, p, "-without-token=hang", "-legacy")
+	weekend(p)
+	v.probe(t, claudeDesktop, 1, true)
+	v.probe(t, claudeDesktop, 2, false)
 }

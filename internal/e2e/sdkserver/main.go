@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -40,12 +41,17 @@ func (n *note) write() error {
 }
 
 func main() {
-	needsToken := flag.Bool("needs-token", false, "end at once without a token")
+	without := flag.String("without-token", "", "without a token, `end` at once or hang")
 	legacy := flag.Bool("legacy", false, "know nothing of MCP 2026-07-28")
 	more := flag.Int("tools", 0, "how many more tools there are")
 	flag.Parse()
-	if *needsToken && os.Getenv("MCP_AUTH_TOKEN") == "" {
-		log.Fatal("MCP_AUTH_TOKEN is not set")
+	if os.Getenv("MCP_AUTH_TOKEN") == "" {
+		switch *without {
+		case "end":
+			log.Fatal("MCP_AUTH_TOKEN is not set")
+		case "hang":
+			time.Sleep(time.Hour)
+		}
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "sdkserver", Version: "1"}, nil)
 	if *legacy {

@@ -1,9 +1,7 @@
 package wrapper
 
 import (
-	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,12 +18,8 @@ var (
 	tickTime = time.Second
 )
 
-const (
-	// maxHeld bounds the requests that wait at the gate, maxHeldSize their bytes.
-	maxHeld, maxHeldSize = 1000, 64 << 20
-	// welcomeTime bounds the handshake with a server that the client has been answered for already.
-	welcomeTime = time.Minute
-)
+// maxHeld bounds the messages that wait at the gate, maxHeldSize their bytes.
+const maxHeld, maxHeldSize = 1000, 64 << 20
 
 // textProbe is no more than a client needs to go on with initialize.
 const textProbe = "the server has not been started yet"
@@ -34,7 +28,8 @@ const textProbe = "the server has not been started yet"
 // issuer can be reached, or the keychain is unlocked. What the server says of itself comes from the snapshot of an
 // earlier run, or from the server started for a moment without its token; where both are missing, the gate stands in
 // with a tool that says what to do. A request that needs the server waits a little, and is then answered; answered once,
-// it is never carried out. Everything but wait is called with session.mu held.
+// it is never carried out. Everything but wait is called with session.mu held, and does not wait for anything but the
+// client to read.
 type gate struct {
 	s         *session
 	obstacle  obstacle
@@ -46,26 +41,31 @@ type gate struct {
 
 	snap    *snapshot
 	bare    map[string]bool // talks for which the server has been asked already
+	asking  bool            // it is being asked
 	standIn bool            // the client was told that there is a tool sign_in
 	guessed bool            // the client's lists are those of a stand-in, or of a server without its token
 
-	wants   bool          // a look for a credential is wanted
-	looking bool          // and one is under way
-	wake    chan struct{} // the above has changed
-	found   <-chan result
+	wants   bool   // a look for a credential is wanted
+	effort  Effort // with this effort
+	looking bool   // and one is under way
+	wake    chan struct{}
+	found   chan result
+	opening *relay    // a server that is being told what the client was told; nil for none
+	ended   *errEnded // the server whose end has led here, while another credential is looked for
 
 	prompt prompt
-	marked bool // a client was asked for input, with a mark of ours in what it sends back
 }
 
-// held is a request that waits at the gate.
+// held is a message that waits at the gate: for a person (with a timer), for an introduction, or for the outcome of a
+// renewal.
 type held struct {
 	*frame.Message
 	timer *time.Timer // nil for one that may wait for ever
+	intro bool        // it waits for the server to be asked without its token
 }
 
 func newGate(s *session, cause error) *gate {
-	g := &gate{s: s, wake: make(chan struct{}, 1), bare: map[string]bool{}}
+	g := &gate{s: s, effort: Renewed, wake: make(chan struct{}, 1), found: make(chan result, 1), bare: map[string]bool{}}
 	g.set(cause)
 	g.undecided = g.obstacle == due
 	return g
@@ -85,15 +85,12 @@ func (g *gate) set(cause error) {
 	}
 }
 
-// closeFor closes the gate again, which then answers what another has not.
-func (g *gate) closeFor(cause error, unanswered []*frame.Message) {
+// closeFor closes the gate again, after a server that was no good.
+func (g *gate) closeFor(cause error) {
+	g.opening, g.wants = nil, false
 	g.set(cause)
-	g.undecided = false
 	if g.obstacle == hopeless {
 		g.tellAll(g.s.o.refusal(cause))
-	}
-	for _, m := range unanswered {
-		g.handle(m)
 	}
 }
 
@@ -113,14 +110,16 @@ func (g *gate) handle(m *frame.Message) {
 	switch m.Kind {
 	case frame.Request:
 		if g.undecided && m.Method != methodDiscover {
-			if g.hold(m, false) {
+			if g.hold(m, false) != nil {
 				g.look()
 			}
 			return
 		}
 		g.request(m)
 	case frame.Response:
-		g.consumes(m)
+		if !g.consumes(m) && g.opening != nil { // it has asked the client already
+			g.opening.server.Stdin().Write(m.Raw)
+		}
 	case frame.Notification:
 		switch {
 		case m.Method == "notifications/cancelled":
@@ -159,30 +158,38 @@ func (g *gate) need(m *frame.Message) {
 		g.tellHeld(m, g.textDeclined())
 		return
 	}
-	if g.hold(m, true) {
+	if g.hold(m, true) != nil {
 		g.look()
 	}
 }
 
-// hold keeps a request, for holdTime if it is not for ever; where there are too many already, it is told.
-func (g *gate) hold(m *frame.Message, limited bool) bool {
-	if len(g.held) == maxHeld || g.size > maxHeldSize {
+// hold keeps a message, for holdTime if it is not for ever. One that cannot be kept is told so, and nil.
+func (g *gate) hold(m *frame.Message, limited bool) *held {
+	if err := g.room(m); err != nil {
 		if m.Kind == frame.Request {
-			g.tellHeld(m, errCrowded.Error())
+			g.s.out.refuse(m.ID, codeInvalidRequest, err.Error())
 		}
-		return false
+		return nil
 	}
 	h := &held{Message: kept(m)}
 	g.held = append(g.held, h)
 	g.size += len(h.Raw)
 	if limited {
-		h.timer = time.AfterFunc(holdTime, func() {
-			g.s.mu.Lock()
-			defer g.s.mu.Unlock()
-			g.late(h)
-		})
+		h.timer = time.AfterFunc(holdTime, func() { g.s.locked(func() { g.late(h) }) })
 	}
-	return true
+	return h
+}
+
+// room tells why a message cannot be held.
+func (g *gate) room(m *frame.Message) error {
+	if len(g.held) == maxHeld || g.size > maxHeldSize {
+		return errCrowded
+	}
+	same := func(h *held) bool { return h.Kind == frame.Request && h.ID.Key() == m.ID.Key() }
+	if m.Kind == frame.Request && slices.ContainsFunc(g.held, same) {
+		return errDuplicate
+	}
+	return nil
 }
 
 // late answers a request that has waited for long enough.
@@ -190,18 +197,17 @@ func (g *gate) late(h *held) {
 	if !g.drop(h) {
 		return
 	}
-	if g.obstacle == signedOut {
-		g.tellHeld(h.Message, g.promptText())
-		return
-	}
-	if g.obstacle == due || g.cause == nil {
+	switch {
+	case g.opening != nil || g.obstacle == due || g.cause == nil:
 		g.tellHeld(h.Message, g.textLong())
-		return
+	case g.obstacle == signedOut:
+		g.tellHeld(h.Message, g.promptText())
+	default:
+		g.tellHeld(h.Message, g.s.o.refusal(g.cause))
 	}
-	g.tellHeld(h.Message, g.s.o.refusal(g.cause))
 }
 
-// drop takes a request out of those that are held, and tells whether it was there.
+// drop takes a message out of those that are held, and tells whether it was there.
 func (g *gate) drop(h *held) bool {
 	i := slices.Index(g.held, h)
 	if i < 0 {
@@ -215,16 +221,28 @@ func (g *gate) drop(h *held) bool {
 	return true
 }
 
+// take empties the gate, and gives what was held.
+func (g *gate) take() []*held {
+	all := g.held
+	g.held, g.size = nil, 0
+	for _, h := range all {
+		if h.timer != nil {
+			h.timer.Stop()
+		}
+	}
+	return all
+}
+
 // forget drops a request that the client has cancelled.
 func (g *gate) forget(key string) {
 	for _, h := range slices.Clone(g.held) {
-		if h.ID.Key() == key {
+		if h.Kind == frame.Request && h.ID.Key() == key {
 			g.drop(h)
 		}
 	}
 }
 
-// tellAll answers everything that waits with a text.
+// tellAll answers everything that waits for a person with a text.
 func (g *gate) tellAll(text string) {
 	for _, h := range slices.Clone(g.held) {
 		if h.timer != nil && g.drop(h) {
@@ -235,10 +253,11 @@ func (g *gate) tellAll(text string) {
 
 // dismiss answers everything that waits, at the end of the session.
 func (g *gate) dismiss() {
-	for _, h := range slices.Clone(g.held) {
-		g.drop(h)
+	for _, h := range g.take() {
 		switch {
 		case h.Kind != frame.Request:
+		case g.ended != nil:
+			g.s.out.refuse(h.ID, codeServerGone, exitText(g.ended.label, g.ended.code)+" before answering")
 		case g.cause == nil || g.obstacle == due:
 			g.s.out.refuse(h.ID, codeServerGone, g.s.o.label()+" was stopped before answering")
 		default:
@@ -247,230 +266,9 @@ func (g *gate) dismiss() {
 	}
 }
 
-// look has a credential looked for.
-func (g *gate) look() {
-	g.wants = true
-	g.stir()
-}
-
-func (g *gate) stir() {
-	select {
-	case g.wake <- struct{}{}:
-	default:
-	}
-}
-
-// wait keeps the gate until a server has been started, or until the end (nil), which may come with a signal.
-func (g *gate) wait() (*relay, os.Signal) {
-	ticker := time.NewTicker(tickTime)
-	defer ticker.Stop()
-	e := g.s.ends
-	var got *result
-	ended, over := false, false
-	for {
-		select {
-		case <-e.client: // what waits for the outcome of a renewal is still answered
-			e.client, ended = nil, true
-		case <-e.ahead:
-			return nil, nil
-		case <-e.gone:
-			return nil, nil
-		case <-e.parent:
-			return nil, nil
-		case <-e.ctx.Done():
-			return nil, nil
-		case sig := <-e.stop:
-			return nil, sig
-		case <-g.wake:
-		case <-ticker.C:
-			g.s.unlessStuck(g.tick)
-		case r := <-g.found:
-			got = &r
-		}
-		var server *relay
-		if !g.s.unlessStuck(func() { server = g.goOn(&got) }) {
-			time.AfterFunc(stuckTime, g.stir)
-		}
-		if server != nil {
-			return server, nil
-		}
-		if ended && g.s.unlessStuck(func() { over = len(g.held) == 0 || !g.undecided && !g.looking && !g.wants }) && over {
-			return nil, nil
-		}
-	}
-}
-
-// goOn does what is due: it acts on what was found, and looks again where that is wanted.
-func (g *gate) goOn(got **result) (server *relay) {
-	if r := *got; r != nil {
-		*got = nil
-		if server = g.decide(*r); server != nil {
-			return server
-		}
-	}
-	g.lookNow()
-	return nil
-}
-
-// stuckTime is after how long a session is tried again whose lock is held by a message on its way.
-const stuckTime = 10 * time.Millisecond
-
-func (s *session) locked(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f()
-}
-
-// unlessStuck is locked for the goroutine that watches over the end, which must never wait: whoever holds the lock may
-// be waiting for a client that does not read. It tells whether f was called.
-func (s *session) unlessStuck(f func()) bool {
-	if !s.mu.TryLock() {
-		return false
-	}
-	defer s.mu.Unlock()
-	f()
-	return true
-}
-
-// soon is unlessStuck for one that can wait a little.
-func (s *session) soon(limit time.Duration, f func()) bool {
-	for late := time.Now().Add(limit); time.Now().Before(late); time.Sleep(stuckTime) {
-		if s.unlessStuck(f) {
-			return true
-		}
-	}
-	return false
-}
-
-// lookNow begins a look that is wanted; g.found belongs to wait.
-func (g *gate) lookNow() {
-	if !g.wants || g.looking {
-		return
-	}
-	g.wants, g.looking = false, true
-	g.found = g.s.ask(g.s.ctx, Renewed)
-}
-
-// tick looks whether something has changed while somebody waits, or a sign-in is under way.
-func (g *gate) tick() {
-	if g.obstacle == due && !g.undecided || g.obstacle == shut && len(g.held) > 0 {
-		g.look()
-	}
-	g.watchPrompt()
-}
-
-// decide is what follows from a look for a credential: a server, or what those that wait are told.
-func (g *gate) decide(r result) *relay {
-	g.looking = false
-	if r.err == nil {
-		server, err := g.open(r.Start)
-		if err == nil {
-			return server
-		}
-		r.err = err
-	}
-	if g.undecided || r.err.Error() != g.cause.Error() {
-		g.set(r.err)
-	}
-	if g.undecided {
-		g.undecided = false
-		waiting := g.held
-		g.held, g.size = nil, 0
-		for _, h := range waiting {
-			g.handle(h.Message)
-		}
-		g.wants = false // the look has just been
-		g.stirHeld()
-		return nil
-	}
-	g.stirHeld()
-	return nil
-}
-
-// stirHeld does for those that wait what the obstacle asks for.
-func (g *gate) stirHeld() {
-	switch g.obstacle {
-	case signedOut:
-		if g.waiting() {
-			g.beginSignIn()
-		}
-	case unreachable, hopeless:
-		g.tellAll(g.s.o.refusal(g.cause))
-	}
-}
-
 // waiting tells whether a request waits that needs a person.
 func (g *gate) waiting() bool {
 	return slices.ContainsFunc(g.held, func(h *held) bool { return h.timer != nil })
-}
-
-// open starts the server. What was told to the client in its name is told to it in turn, and then what waits goes on.
-func (g *gate) open(with Start) (*relay, error) {
-	r, err := g.s.newRelay(with)
-	if err != nil {
-		return nil, err
-	}
-	g.s.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(g.s.ctx, welcomeTime)
-		defer cancel()
-		if err := r.welcome(ctx); err != nil {
-			if !exited(r.server) { // else that is the reason
-				r.failure.Store(&err)
-			}
-			close(r.quit)
-		}
-	})
-	return r, nil
-}
-
-// welcome brings a server to where the client believes it to be, and lets it take over.
-func (r *relay) welcome(ctx context.Context) error {
-	var h hello
-	r.locked(func() { h = r.hello })
-	if h.answered != nil {
-		result, err := r.inquire(ctx, "initialize", h.params)
-		if err != nil {
-			return err
-		}
-		if got, want := textIn(result, "protocolVersion"), textIn(h.answered, "protocolVersion"); got != want && !r.gate.standIn {
-			return errOtherVersion
-		}
-		if h.initialized != nil {
-			r.server.Stdin().Write(h.initialized)
-		}
-		if h.logLevel != nil {
-			if _, err := r.inquire(ctx, "logging/setLevel", h.logLevel); errors.Is(err, errNoAnswer) {
-				return err
-			}
-		}
-	}
-	r.locked(func() { r.gate.handOver(r) })
-	return nil
-}
-
-var errOtherVersion = errors.New("it speaks another protocol version than in its last run; start the client anew")
-
-// handOver gives what waits to the server, which from now on answers the client.
-func (g *gate) handOver(r *relay) {
-	g.cause, g.obstacle, g.undecided = nil, noObstacle, false
-	g.endPrompt()
-	if g.guessed && g.s.hello.answered != nil {
-		g.guessed = false
-		g.s.out.send([]byte(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` + "\n"))
-	}
-	waiting := g.held
-	g.held, g.size = nil, 0
-	for _, h := range waiting {
-		if h.timer != nil {
-			h.timer.Stop()
-		}
-		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {
-			g.answer(h.Message, toolResult(g.textSignedIn(), false, h.Modern))
-			continue
-		}
-		r.handle(h.Message)
-	}
-	g.s.install(r)
 }
 
 // remember keeps what a later server must be told again, of a message that is handled; mu is held.

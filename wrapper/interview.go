@@ -177,16 +177,9 @@ func (i *interviewer) overhear(text *text) {
 // there is hurry.
 func (i *interviewer) end(hurry <-chan struct{}, patience time.Duration, streams ...<-chan struct{}) {
 	i.server.Stdin().Close()
-	asked := time.NewTimer(patience)
-	defer asked.Stop()
-	select {
-	case <-i.server.Done():
-	case <-hurry:
-	case <-asked.C:
-	}
-	if !exited(i.server) {
+	if !i.ends(patience, hurry) {
 		i.server.Terminate()
-		if !wait(termGrace, i.server.Done()) {
+		if !i.ends(termGrace, hurry) && !wait(lastTime, i.server.Done()) {
 			i.server.Kill()
 			wait(reapGrace, i.server.Done())
 		}
@@ -194,6 +187,18 @@ func (i *interviewer) end(hurry <-chan struct{}, patience time.Duration, streams
 	wait(drainStopped, streams...)
 	i.server.Close()
 	wait(lastTime, streams...)
+}
+
+// ends waits for the server's end, for limit or until there is hurry, and tells whether it came.
+func (i *interviewer) ends(limit time.Duration, hurry <-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-i.server.Done():
+	case <-hurry:
+	case <-timer.C:
+	}
+	return exited(i.server)
 }
 
 // TakeSnapshot starts the server, has it tell of itself in both eras, ends it, and keeps what it said in o.Snapshot: so

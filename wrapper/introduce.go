@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -31,8 +32,8 @@ func (g *gate) talkKey(m *frame.Message) string {
 // the gate stands in. A stand-in leaves the era open, as nobody knows which one the server speaks.
 func (g *gate) introduce(m *frame.Message) {
 	t := g.talk(m)
-	if t.Hello == nil && !t.None {
-		g.askBare(m, t)
+	if t.Hello == nil && !t.None && g.askBare(m) {
+		return
 	}
 	switch {
 	case t.Hello != nil && m.Method == "initialize":
@@ -58,8 +59,8 @@ func (g *gate) introduce(m *frame.Message) {
 func (g *gate) list(m *frame.Message) {
 	t := g.talk(m)
 	key := listKey(m.Method, textIn(paramsOf(m.Raw), "cursor"))
-	if t.Lists[key] == nil && !g.standIn {
-		g.askBare(m, t)
+	if t.Lists[key] == nil && !g.standIn && g.askBare(m) {
+		return
 	}
 	switch {
 	case t.Lists[key] != nil:
@@ -72,19 +73,22 @@ func (g *gate) list(m *frame.Message) {
 	}
 }
 
-// askBare has the server tell of itself without its token, once for each talk.
-func (g *gate) askBare(m *frame.Message, t *talk) {
+// askBare has m wait while the server tells of itself without its token, which it is asked for once for each talk. It
+// tells whether m waits.
+func (g *gate) askBare(m *frame.Message) bool {
 	key := g.talkKey(m)
-	if g.bare[key] || g.looking {
-		return // the Starter is for one goroutine at a time
+	if g.bare[key] && !g.asking {
+		return false
 	}
-	g.bare[key] = true
-	ctx, cancel := context.WithTimeout(g.s.ctx, bareTime)
-	defer cancel()
-	bare, err := g.s.o.Starter.Start(ctx, Bare)
-	if err != nil {
-		return
+	h := g.hold(m, false)
+	if h == nil {
+		return true // and has been told
 	}
+	h.intro = true
+	if g.asking {
+		return true
+	}
+	g.bare[key], g.asking = true, true
 	hello, params := "initialize", g.s.hello.params
 	if m.Modern {
 		hello, params = methodDiscover, object{}
@@ -92,11 +96,43 @@ func (g *gate) askBare(m *frame.Message, t *talk) {
 			params["_meta"] = meta
 		}
 	}
-	h := interviews{g.s.host, g.s.o, g.s.err, g.s.tasks.Go, g.s.ctx.Done()}
-	switch err := h.interview(ctx, bare, hello, params, t); {
+	g.s.tasks.Go(func() {
+		said := &talk{Lists: map[string]json.RawMessage{}}
+		err := g.s.interviewBare(hello, params, said)
+		g.s.locked(func() { g.told(key, said, err) })
+	})
+	return true
+}
+
+// interviewBare has the server tell of itself without its token.
+func (s *session) interviewBare(hello string, params object, said *talk) error {
+	ctx, cancel := context.WithTimeout(s.ctx, bareTime)
+	defer cancel()
+	bare := <-s.ask(ctx, Bare)
+	if bare.err != nil {
+		return bare.err
+	}
+	h := interviews{s.host, s.o, s.err, s.tasks.Go, s.ctx.Done()}
+	return h.interview(ctx, bare.Start, hello, params, said)
+}
+
+// told goes on with those that wait for an introduction.
+func (g *gate) told(key string, said *talk, err error) {
+	g.asking = false
+	switch {
 	case err == nil:
 		g.guessed = true
+		g.snap.Talks[key] = said
 	case errors.Is(err, errRefused):
-		t.None = true
+		g.snap.Talks[key] = &talk{None: true}
 	}
+	if g.s.relay != nil {
+		return // the server has come meanwhile, and got what was held
+	}
+	for _, h := range slices.Clone(g.held) {
+		if h.intro && g.drop(h) {
+			g.request(h.Message)
+		}
+	}
+	g.stir()
 }

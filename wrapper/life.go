@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,7 @@ func (l *life) note(m *frame.Message) {
 		l.early = nil
 		return
 	}
-	if m.Kind == frame.Request && l.since.IsZero() {
+	if m.Kind == frame.Request && l.since.IsZero() && opens(m.Method) {
 		l.since = time.Now()
 		select {
 		case l.waits <- struct{}{}:
@@ -48,6 +49,11 @@ func (l *life) note(m *frame.Message) {
 		return
 	}
 	l.early = append(l.early, kept(m))
+}
+
+// opens tells whether a request is one that every server answers soon: a call may take its time.
+func opens(method string) bool {
+	return method == "initialize" || method == methodDiscover || isList(method)
 }
 
 // answer notes that the server has answered, and how long it took until the first answer; zero for later ones.
@@ -65,6 +71,7 @@ type silence struct {
 	timer  *time.Timer
 	limit  time.Duration
 	remedy <-chan result // nil until another credential is asked for
+	cancel context.CancelFunc
 }
 
 func newSilence(r *relay) *silence {
@@ -92,13 +99,15 @@ func (s *silence) over() {
 	}
 	r.remedied = true
 	r.err.note("%s has been silent since its start: its token is renewed, in case it does not take it", r.label)
-	s.remedy = r.ask(r.ctx, Refused)
+	ctx, cancel := context.WithCancel(r.ctx)
+	s.remedy, s.cancel = r.ask(ctx, Refused), cancel
 }
 
 // cured tells whether the server is to make way: for one with another credential, or for the gate. Whatever else came
 // of the renewal, it is left in peace: it may be slow.
 func (s *silence) cured(got *result) bool {
 	s.remedy = nil
+	s.cancel()
 	if s.relay.life.answered.Load() {
 		return false
 	}
@@ -108,7 +117,7 @@ func (s *silence) cured(got *result) bool {
 
 func (s *silence) end() {
 	s.timer.Stop()
-	if s.remedy != nil {
-		<-s.remedy // it is told soon; the Starter is for one goroutine at a time
+	if s.cancel != nil {
+		s.cancel()
 	}
 }

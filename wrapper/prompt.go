@@ -1,6 +1,7 @@
 package wrapper
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -17,8 +18,11 @@ type prompt struct {
 	refusal   error     // why there is none
 	elicited  string    // the id under which a legacy client was shown the address; "" for not
 	elicits   int       // ids so far
-	declined  bool
-	done      bool // it has succeeded, and the credential is being looked for
+	answered  bool      // the client has said what became of that
+	declined  bool      // by the person
+	unable    bool      // the client cannot show it after all
+	told      bool      // a request was answered with how to sign in
+	done      bool      // it has succeeded, and the credential is being looked for
 }
 
 // beginSignIn has a sign-in begin, if none is under way.
@@ -33,8 +37,11 @@ func (g *gate) beginSignIn() {
 	}
 	// One that is under way is asked for all the same: its agent may have been killed.
 	p := prompt{beginning: true, elicits: g.prompt.elicits, since: time.Now()}
-	if g.prompt.begun && !g.prompt.declined {
-		p.begun, p.elicited, p.since = true, g.prompt.elicited, g.prompt.since
+	if g.prompt.begun {
+		p.begun, p.since, p.unable = true, g.prompt.since, g.prompt.unable
+		if !g.prompt.answered { // else it may be closed by now: a new call shows it again
+			p.elicited = g.prompt.elicited
+		}
 	}
 	g.prompt = p
 	quiet := g.clientShows()
@@ -107,9 +114,8 @@ func (g *gate) showPrompt(st refresh.SignIn) {
 		case h.timer == nil:
 		case g.mayAskInput(h.Message):
 			g.drop(h)
-			g.marked = true
 			g.answer(h.Message, g.inputRequired(st))
-		case g.mayElicit(h.Message) && g.prompt.elicited == "" && !g.prompt.declined:
+		case g.mayElicit(h.Message) && g.prompt.elicited == "" && !g.prompt.unable:
 			g.elicit(st)
 		}
 	}
@@ -159,7 +165,14 @@ func (g *gate) consumes(m *frame.Message) bool {
 	if !ours(id) {
 		return false
 	}
-	if id == g.prompt.elicited && textIn(asObject(message["result"]), "action") != "accept" {
+	if id != g.prompt.elicited {
+		return true
+	}
+	g.prompt.answered = true
+	switch action := textIn(asObject(message["result"]), "action"); {
+	case message["error"] != nil: // the address will be told
+		g.prompt.unable, g.prompt.elicited = true, ""
+	case action != "accept":
 		g.prompt.declined = true
 		g.tellAll(g.textDeclined())
 	}
@@ -172,7 +185,9 @@ func (g *gate) promptText() string {
 	case g.prompt.refusal != nil:
 		return g.s.o.refusal(g.prompt.refusal)
 	case st.Live(time.Now()) && address(st) != "":
-		return g.textSignIn(st, g.prompt.elicited != "")
+		again := g.prompt.told
+		g.prompt.told = true
+		return g.textSignIn(st, g.prompt.elicited != "", again)
 	}
 	return g.textPreparing()
 }
@@ -210,7 +225,7 @@ func inputOf(m *frame.Message) *input {
 
 // unmarked is m as the server gets it: without the answer to our request for input.
 func (g *gate) unmarked(m *frame.Message) []byte {
-	if !g.marked || inputOf(m) == nil {
+	if !m.Modern || !bytes.Contains(m.Raw, []byte(mark)) || inputOf(m) == nil {
 		return m.Raw
 	}
 	message := asObject(m.Raw)

@@ -22,29 +22,26 @@ var (
 // questions are requests of ours to a server, which the client knows nothing of. It is safe for concurrent use.
 type questions struct {
 	mu      sync.Mutex
-	open    atomic.Int32 // so that a relay which has asked nothing pays for no lock
+	asked   atomic.Int32 // so that a relay which has asked nothing pays for no lock
 	waiting map[string]chan<- object
-	asked   int
 }
 
 // ask adds a question; its answer comes through the channel. send must send the line.
 func (q *questions) ask(method string, params object) (line []byte, id string, answer <-chan object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.asked++
-	id = fmt.Sprintf("%s%d", ownIDs, q.asked)
+	id = fmt.Sprintf("%s%d", ownIDs, q.asked.Add(1))
 	c := make(chan object, 1)
 	if q.waiting == nil {
 		q.waiting = map[string]chan<- object{}
 	}
 	q.waiting[id] = c
-	q.open.Add(1)
 	return requestLine(id, method, params), id, c
 }
 
 // answer tells whether m answers a question, and passes it on to who asked.
 func (q *questions) answer(m *frame.Message) bool {
-	if q.open.Load() == 0 {
+	if q.asked.Load() == 0 {
 		return false
 	}
 	message := asObject(m.Raw)
@@ -54,22 +51,18 @@ func (q *questions) answer(m *frame.Message) bool {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	c, ok := q.waiting[id]
-	if ok {
+	if c, ok := q.waiting[id]; ok {
 		delete(q.waiting, id)
-		q.open.Add(-1)
 		c <- message
 	}
-	return ok
+	return true // a second answer is nothing to the client either
 }
 
-// drop forgets a question that nobody waits for any more; its answer is swallowed all the same.
+// drop forgets a question that nobody waits for any more.
 func (q *questions) drop(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, ok := q.waiting[id]; ok {
-		q.waiting[id] = make(chan object, 1)
-	}
+	delete(q.waiting, id)
 }
 
 // inquire asks the server and waits for the result.

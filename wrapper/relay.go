@@ -131,14 +131,24 @@ func (r *relay) request(m *frame.Message) {
 	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version))
 	switch {
 	case errors.Is(err, errSettled):
-		r.refuse(m.ID, codeServerGone, *r.fate.Load())
+		r.tell(m.ID, codeServerGone, *r.fate.Load())
 	case errors.Is(err, errDuplicate):
-		r.refuse(m.ID, codeInvalidRequest, err.Error())
+		r.tell(m.ID, codeInvalidRequest, err.Error())
 	case err != nil:
-		r.refuse(m.ID, codeServerGone, err.Error())
+		r.tell(m.ID, codeServerGone, err.Error())
 	case !r.deliver(r.gate.unmarked(m)):
 		r.undelivered(m.ID, key)
 	}
+}
+
+// tell answers a request with an error. Only the client's reader may say that it is stuck: another one that hands over
+// what the gate has held may not.
+func (r *relay) tell(id frame.ID, code int, text string) {
+	if r.relay == r {
+		r.refuse(id, code, text)
+		return
+	}
+	r.out.refuse(id, code, text)
 }
 
 // deliver sends a message to the server, however long it takes to read it.
@@ -168,7 +178,7 @@ func (r *relay) undelivered(id frame.ID, key string) {
 	if _, waits := r.pending.take(key); !waits {
 		return
 	}
-	r.refuse(id, codeServerGone, r.label+" does not read its messages any more")
+	r.tell(id, codeServerGone, r.label+" does not read its messages any more")
 }
 
 // cancelledKey is the key of the request that a notifications/cancelled is about; "" when it names none.

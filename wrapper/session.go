@@ -19,6 +19,8 @@ type session struct {
 	ends  ends
 	rec   *recorder
 
+	starts sync.Mutex // the Starter is for one goroutine at a time
+
 	mu    sync.Mutex // held while a message is handled, and while who handles it changes
 	relay *relay     // nil while the gate handles
 	gate  *gate
@@ -104,11 +106,10 @@ func (s *session) serve(r *relay) (exit int, err error) {
 			}
 		}
 		how := r.attend(s.ends)
-		next, again := s.succeed(r, how)
-		if !again {
+		if !s.goesOn(r, how) {
 			return r.finish(s.ends.client, how.stopped), nil
 		}
-		r = next
+		r = nil
 	}
 }
 
@@ -124,19 +125,24 @@ func (s *session) handle(m frame.Message) {
 		s.relay.handle(&m)
 		return
 	}
+	s.source.stall() // the client may not be reading our answers
+	defer s.source.resume()
 	s.gate.handle(&m)
 }
 
 // leave ends a session at the gate.
 func (s *session) leave(sig os.Signal) (exit int, err error) {
+	ended := (*errEnded)(nil)
 	s.soon(lastTime, func() {
 		s.gate.dismiss()
-		err = s.gate.cause
+		err, ended = s.gate.cause, s.gate.ended
 	})
 	s.inbound.close(s.ends.client)
 	switch {
 	case sig != nil:
 		return signalCode(sig), nil
+	case ended != nil:
+		return ended.code, nil
 	case errors.Is(err, ErrDue):
 		return 0, nil // only probed, or gone before its renewal had ended
 	}
@@ -168,6 +174,8 @@ func (s *session) obtain(effort Effort) (Start, os.Signal, error) {
 func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 	got := make(chan result, 1)
 	s.tasks.Go(func() {
+		s.starts.Lock()
+		defer s.starts.Unlock()
 		start, err := s.o.Starter.Start(ctx, effort)
 		got <- result{start, err}
 	})

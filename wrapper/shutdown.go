@@ -192,7 +192,11 @@ func (r *relay) obituary(code int, stopped bool) string {
 	if stopped {
 		return r.label + " was stopped"
 	}
-	return fmt.Sprintf("%s exited with code %d", r.label, code)
+	return exitText(r.label, code)
+}
+
+func exitText(label string, code int) string {
+	return fmt.Sprintf("%s exited with code %d", label, code)
 }
 
 // start runs f; the channel is closed when it returns.

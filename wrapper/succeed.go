@@ -16,101 +16,63 @@ func (e *errEnded) Error() string {
 	return fmt.Sprintf("%s ended with code %d before its first answer; what it wrote is in the client's log", e.label, e.code)
 }
 
-// succeed decides what follows a server that has ended: another one, the gate (nil), or, when again is false, the end
-// of the session.
-func (s *session) succeed(r *relay, how ending) (next *relay, again bool) {
-	if !how.final {
-		s.soon(termGrace, func() { next, again = s.following(r, how) })
+// goesOn tells whether a session goes on, at the gate, after a server has ended: if the client is still there, and had
+// nothing of the server yet. The gate then decides who answers what the server has not.
+func (s *session) goesOn(r *relay, how ending) (goes bool) {
+	if how.final {
+		return false
 	}
-	return next, again
+	s.soon(termGrace, func() { goes = s.comesToGate(r, how) })
+	return goes
 }
 
-func (s *session) following(r *relay, how ending) (next *relay, again bool) {
+func (s *session) comesToGate(r *relay, how ending) bool {
 	if s.relay != r { // its handshake has failed: the gate has never ceased to handle
 		var cause error = &errEnded{r.label, r.bury(how.stopped)}
 		if failure := r.failure.Load(); failure != nil {
 			cause = fmt.Errorf("the handshake with %s did not succeed: %w", r.label, *failure)
 		}
-		s.gate.closeFor(cause, nil)
-		return nil, true
+		s.gate.closeFor(cause)
+		return true
 	}
 	if r.life.answered.Load() || r.life.overflow {
-		return nil, false
+		return false
 	}
+	early := r.life.early
 	switch {
 	case how.remedy != nil:
-		return s.replace(r, how, *how.remedy)
 	case how.stopped:
-		return nil, false
-	case !s.relaunched && onlyProbes(r.life.early):
+		return false
+	case !s.relaunched && onlyProbes(early):
+		// It died of a probe, as servers do that know nothing of MCP 2026-07-28: the client may still speak to it in its
+		// own era.
 		s.relaunched = true
-		return s.afterProbe(r)
+		early = s.answerProbes(early)
+		how.remedy = &result{Start: r.with}
 	case r.life.canRemedy && !s.remedied:
 		s.remedied = true
-		return s.replace(r, how, <-s.ask(s.ctx, Refused))
-	case s.remedied && s.gate.knows(r.life.early):
-		return s.toGate(r, how, nil)
+	case s.remedied && s.gate.knows(early):
+		how.remedy = &result{err: ErrNoRemedy} // that was tried
+	default:
+		return false
 	}
-	return nil, false
+	ended := &errEnded{r.label, r.bury(how.stopped)}
+	s.relay = nil
+	s.gate.recover(ended, early, how.remedy)
+	return true
 }
 
-// replace goes on with another credential, if there is one.
-func (s *session) replace(r *relay, how ending, with result) (next *relay, again bool) {
-	switch obstacleOf(with.err) {
-	case noObstacle:
-		return s.again(r, how, with.Start)
-	case hopeless: // it is not the credential
-		if !s.gate.knows(r.life.early) {
-			return nil, false
-		}
-		return s.toGate(r, how, nil)
-	}
-	return s.toGate(r, how, with.err)
-}
-
-// again starts another server and tells it what the last one was told. A call may have been carried out: it is not
-// repeated.
-func (s *session) again(r *relay, how ending, with Start) (*relay, bool) {
-	r.bury(how.stopped)
-	next, err := s.newRelay(with)
-	if err != nil {
-		s.relay = nil
-		s.gate.closeFor(err, r.life.early)
-		return nil, true
-	}
-	defer s.install(next)
-	for _, m := range r.life.early {
-		if m.Kind == frame.Request && m.Method == "tools/call" {
-			s.refuse(m.ID, codeServerGone, r.label+" ended before answering; the call may have been carried out: check before repeating it")
+// answerProbes leaves the era open, and gives the messages that were no probes.
+func (s *session) answerProbes(ms []*frame.Message) (others []*frame.Message) {
+	for _, m := range ms {
+		if m.Kind != frame.Request {
+			others = append(others, m)
 			continue
 		}
-		next.handle(m)
+		s.rec.none(s.rec.topicOf(m, s.hello.version))
+		s.out.refuse(m.ID, codeNoMethod, textProbe)
 	}
-	return next, true
-}
-
-// afterProbe goes on after a server that died of a probe, as servers do that know nothing of MCP 2026-07-28: the client
-// may still speak to it in its own era.
-func (s *session) afterProbe(r *relay) (*relay, bool) {
-	for _, m := range r.life.early {
-		if m.Kind == frame.Request {
-			s.rec.none(s.rec.topicOf(m, s.hello.version))
-			s.refuse(m.ID, codeNoMethod, textProbe)
-		}
-	}
-	r.life.early = nil
-	return s.again(r, ending{}, r.with)
-}
-
-// toGate closes the gate, which answers what the server has not. No cause is that the server ended.
-func (s *session) toGate(r *relay, how ending, cause error) (*relay, bool) {
-	code := r.bury(how.stopped)
-	if cause == nil {
-		cause = &errEnded{r.label, code}
-	}
-	s.relay = nil
-	s.gate.closeFor(cause, r.life.early)
-	return nil, true
+	return others
 }
 
 // onlyProbes tells whether a server has got no request but server/discover.

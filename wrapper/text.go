@@ -25,9 +25,10 @@ func (g *gate) who() string {
 	return g.s.o.Account
 }
 
-// textSignIn tells how to finish the sign-in st.
-func (g *gate) textSignIn(st refresh.SignIn, elicited bool) string {
+// textSignIn tells how to finish the sign-in st. Who asks again may not have seen what was shown.
+func (g *gate) textSignIn(st refresh.SignIn, elicited, again bool) string {
 	switch {
+	case again:
 	case elicited:
 		return fmt.Sprintf("a person must sign in to %s: your client shows the address. Call this again when that is done.", g.who())
 	case st.Opened:

@@ -1,0 +1,225 @@
+package wrapper
+
+import (
+	"os"
+	"time"
+
+	"mcp-valet/wrapper/frame"
+)
+
+const (
+	// stuckTime is after how long a session is tried again whose lock is held by a message on its way.
+	stuckTime = 10 * time.Millisecond
+	// endPatience is how long the gate goes on after the client's end, for what is about to be decided: clients that mean
+	// it are gone by then.
+	endPatience = 1500 * time.Millisecond
+)
+
+// wait keeps the gate until a server has been started, or until the end (nil), which may come with a signal. It is the
+// goroutine that watches over the end: it never waits for anything else.
+func (g *gate) wait() (*relay, os.Signal) {
+	ticker := time.NewTicker(tickTime)
+	defer ticker.Stop()
+	e := g.s.ends
+	var got *result
+	var tooLate <-chan time.Time
+	for {
+		select {
+		case <-e.client: // what is about to be decided is still answered
+			e.client, tooLate = nil, time.After(endPatience)
+		case <-tooLate:
+			return nil, nil
+		case <-e.ahead:
+			return nil, nil
+		case <-e.gone:
+			return nil, nil
+		case <-e.parent:
+			return nil, nil
+		case <-e.ctx.Done():
+			return nil, nil
+		case sig := <-e.stop:
+			return nil, sig
+		case <-g.wake:
+		case <-ticker.C:
+			g.s.unlessStuck(g.tick)
+		case r := <-g.found:
+			got = &r
+		}
+		var server *relay
+		over := false
+		if !g.s.unlessStuck(func() { server, over = g.goOn(&got, tooLate != nil) }) {
+			time.AfterFunc(stuckTime, g.stir)
+		}
+		if server != nil || over {
+			return server, nil
+		}
+	}
+}
+
+// goOn does what is due: it acts on what was found, and looks again where that is wanted. over says that the session is:
+// nothing is left to be decided after the client's end, or nobody can answer it.
+func (g *gate) goOn(got **result, clientDone bool) (server *relay, over bool) {
+	if r := *got; r != nil {
+		*got = nil
+		if server = g.decide(*r); server != nil {
+			return server, false
+		}
+	}
+	g.lookNow()
+	pending := len(g.held) > 0 && (g.undecided || g.looking || g.asking)
+	return nil, g.ended != nil && !g.undecided || clientDone && !pending
+}
+
+// look has a credential looked for.
+func (g *gate) look() {
+	g.wants = true
+	g.stir()
+}
+
+func (g *gate) stir() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lookNow begins a look that is wanted.
+func (g *gate) lookNow() {
+	if !g.wants || g.looking {
+		return
+	}
+	g.wants, g.looking = false, true
+	effort := g.effort
+	g.effort = Renewed
+	got := g.s.ask(g.s.ctx, effort)
+	g.s.tasks.Go(func() { g.found <- <-got })
+}
+
+// tick looks whether something has changed while somebody waits, or a sign-in is under way.
+func (g *gate) tick() {
+	if g.obstacle == due && !g.undecided || g.obstacle == shut && len(g.held) > 0 {
+		g.look()
+	}
+	g.watchPrompt()
+}
+
+// decide is what follows from a look for a credential: a server, or what those that wait are told.
+func (g *gate) decide(r result) *relay {
+	g.looking = false
+	if r.err == nil {
+		server, err := g.open(r.Start)
+		if err == nil {
+			return server
+		}
+		r.err = err
+	}
+	if !g.undecided {
+		if r.err.Error() != g.cause.Error() {
+			g.set(r.err)
+		}
+		g.stirHeld()
+		return nil
+	}
+	g.undecided = false
+	if g.ended != nil && !g.outlives(r.err) {
+		return nil
+	}
+	if g.ended == nil {
+		g.set(r.err)
+	}
+	g.ended = nil
+	for _, h := range g.take() {
+		g.settle(h)
+	}
+	g.stirHeld()
+	return nil
+}
+
+// outlives tells whether the gate takes over from a server that has ended, for which no other credential was found: it
+// does when that needs a person, or time; and otherwise only when it has something to say in the server's place.
+func (g *gate) outlives(err error) bool {
+	switch obstacleOf(err) {
+	case signedOut, shut, unreachable:
+		g.set(err)
+		return true
+	}
+	var early []*frame.Message
+	for _, h := range g.held {
+		early = append(early, h.Message)
+	}
+	g.set(g.ended)
+	return g.knows(early)
+}
+
+// settle handles what was held while nothing was decided. A request that needs a server which is no good is told so:
+// another try with it would end as the last one did.
+func (g *gate) settle(h *held) {
+	if h.Kind != frame.Request {
+		return // it was remembered where that matters
+	}
+	if _, dead := g.cause.(*errEnded); dead && !isList(h.Method) && !opens(h.Method) && h.Method != "ping" {
+		g.tellHeld(h.Message, g.s.o.refusal(g.cause))
+		return
+	}
+	g.request(h.Message)
+}
+
+// stirHeld does for those that wait what the obstacle asks for.
+func (g *gate) stirHeld() {
+	switch g.obstacle {
+	case signedOut:
+		if g.waiting() {
+			g.beginSignIn()
+		}
+	case unreachable, hopeless:
+		g.tellAll(g.s.o.refusal(g.cause))
+	}
+}
+
+// recover takes over from a server that ended before its first answer. What it was told is told to another one, if there
+// is another credential (found already, or to be looked for); but a call may have been carried out, and is never
+// repeated.
+func (g *gate) recover(ended *errEnded, early []*frame.Message, with *result) {
+	g.ended, g.undecided, g.cause, g.obstacle = ended, true, ErrDue, due
+	for _, m := range early {
+		if m.Kind == frame.Request && m.Method == "tools/call" {
+			g.s.out.refuse(m.ID, codeServerGone, ended.label+" ended before answering; the call may have been carried out: check before repeating it")
+			continue
+		}
+		g.hold(m, false)
+	}
+	if with == nil {
+		g.effort = Refused
+		g.look()
+		return
+	}
+	g.looking = true
+	g.found <- *with
+}
+
+func (s *session) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// unlessStuck is locked for the goroutine that watches over the end, which must never wait: whoever holds the lock may
+// be waiting for a client that does not read. It tells whether f was called.
+func (s *session) unlessStuck(f func()) bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	f()
+	return true
+}
+
+// soon is unlessStuck for one that can wait a little.
+func (s *session) soon(limit time.Duration, f func()) bool {
+	for late := time.Now().Add(limit); time.Now().Before(late); time.Sleep(stuckTime) {
+		if s.unlessStuck(f) {
+			return true
+		}
+	}
+	return false
+}

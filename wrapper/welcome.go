@@ -1,0 +1,104 @@
+package wrapper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+)
+
+// welcomeTime bounds the handshake with a server that the client has been answered for already.
+const welcomeTime = time.Minute
+
+var errOtherVersion = errors.New("it speaks another protocol version than in its last run; start the client anew")
+
+// open starts the server. What was told to the client in its name is told to it in turn, and then what waits goes on.
+func (g *gate) open(with Start) (*relay, error) {
+	r, err := g.s.newRelay(with)
+	if err != nil {
+		return nil, err
+	}
+	g.opening = r
+	g.s.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(g.s.ctx, welcomeTime)
+		defer cancel()
+		if err := r.welcome(ctx); err != nil {
+			if !exited(r.server) { // else that is the reason
+				r.failure.Store(&err)
+			}
+			close(r.quit)
+		}
+	})
+	return r, nil
+}
+
+// welcome brings a server to where the client believes it to be, and lets it take over. The client may say more of that
+// meanwhile: what it says last counts.
+func (r *relay) welcome(ctx context.Context) error {
+	told := hello{}
+	for {
+		h, done := hello{}, false
+		r.locked(func() {
+			h = r.hello
+			if done = h.answered == nil || told.is(&h); done {
+				r.gate.handOver(r)
+			}
+		})
+		if done {
+			return nil
+		}
+		if err := r.catchUp(ctx, &told, &h); err != nil {
+			return err
+		}
+	}
+}
+
+// is tells whether a server that was told h knows what the client has said.
+func (h *hello) is(now *hello) bool {
+	return h.answered != nil && bytes.Equal(h.initialized, now.initialized) && bytes.Equal(encode(h.logLevel), encode(now.logLevel))
+}
+
+// catchUp tells the server what it does not know yet, one thing after another.
+func (r *relay) catchUp(ctx context.Context, told, h *hello) error {
+	if told.answered == nil {
+		result, err := r.inquire(ctx, "initialize", h.params)
+		if err != nil {
+			return err
+		}
+		if textIn(result, "protocolVersion") != textIn(h.answered, "protocolVersion") && !r.gate.standIn {
+			return errOtherVersion
+		}
+		told.answered = result
+	}
+	if h.initialized != nil && told.initialized == nil {
+		r.server.Stdin().Write(h.initialized)
+	}
+	if h.logLevel != nil && !bytes.Equal(encode(told.logLevel), encode(h.logLevel)) {
+		if _, err := r.inquire(ctx, "logging/setLevel", h.logLevel); errors.Is(err, errNoAnswer) {
+			return err
+		}
+	}
+	told.initialized, told.logLevel = h.initialized, h.logLevel
+	return nil
+}
+
+// handOver gives what waits to the server, which from now on answers the client.
+func (g *gate) handOver(r *relay) {
+	g.cause, g.obstacle, g.undecided, g.opening, g.ended, g.wants = nil, noObstacle, false, nil, nil, false
+	g.endPrompt()
+	if g.snap != nil && g.snap.Subject != "" && r.with.Subject != "" && g.snap.Subject != r.with.Subject {
+		g.guessed = true // they are another person's lists
+	}
+	if g.guessed && g.s.hello.answered != nil {
+		g.guessed = false
+		g.s.out.send([]byte(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` + "\n"))
+	}
+	for _, h := range g.take() {
+		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {
+			g.answer(h.Message, toolResult(g.textSignedIn(), false, h.Modern))
+			continue
+		}
+		r.handle(h.Message)
+	}
+	g.s.install(r)
+}

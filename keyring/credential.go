@@ -33,6 +33,7 @@ type Credential struct {
 	Expiry             time.Time // of the access token; zero: the issuer gave none
 	Export             bool      // a person agreed that scripts may have the access token
 	Browser            bool      // the sign-in was in a browser on this machine (RFC 8252), not by code
+	VerificationOrigin string    // of the page on which the person signed in, "https://login.example.com"; "": not known
 	Serial             int64     // grows by one with each save
 }
 
@@ -58,6 +59,7 @@ type credentialRecord struct {
 	Expiry             *time.Time `json:"expiry,omitempty"`
 	Export             bool       `json:"export,omitempty"`
 	Browser            bool       `json:"browser,omitempty"`
+	VerificationOrigin string     `json:"verification_origin,omitempty"`
 }
 
 // Credential reads the credential of an account. A record that is not one, or
@@ -153,9 +155,10 @@ func encodeCredential(c *Credential) (Secret, error) {
 		Expiry:             storedTime(c.Expiry),
 		Export:             c.Export,
 		Browser:            c.Browser,
+		VerificationOrigin: c.VerificationOrigin,
 	}, append([]string{
 		c.Account, c.Issuer, c.TokenEndpoint, c.RevocationEndpoint, c.ClientID, c.Route, c.Audience, c.Resource,
-		c.Subject, c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.TokenType,
+		c.Subject, c.AccessToken.Reveal(), c.RefreshToken.Reveal(), c.TokenType, c.VerificationOrigin,
 	}, c.Scopes...))
 }
 
@@ -185,6 +188,7 @@ func decodeCredential(v Secret, account string) (*Credential, error) {
 		Expiry:             readTime(r.Expiry),
 		Export:             r.Export,
 		Browser:            r.Browser,
+		VerificationOrigin: r.VerificationOrigin,
 		Serial:             r.Serial,
 	}, nil
 }

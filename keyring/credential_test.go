@@ -23,6 +23,7 @@ func someCredential() *keyring.Credential {
 		Audience: "aud", Resource: "https://api.example/", Subject: "alice",
 		AccessToken: keyring.NewSecret(sample), RefreshToken: keyring.NewSecret("r-" + sample), TokenType: "Bearer",
 		ObtainedAt: time.Date(2030, 1, 2, 3, 4, 5, 6, time.UTC), Expiry: time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC), Export: true, Browser: true,
+		VerificationOrigin: "https://login.example",
 	}
 }
 
@@ -157,7 +158,9 @@ func TestTrustRoundTrip(t *testing.T) {
 		Server: "kb", Command: "python", Path: "/usr/bin/python3", Args: []string{"s.py", ""}, Env: []string{"A=1", "P=keyring://kb/P"},
 		Dir: "/srv", Account: "work", Issuer: "https://id.example", ClientID: "valet", TokenEnv: "MCP_AUTH_TOKEN",
 	}
-	for _, tr := range []*keyring.Trust{want, {Server: "kb"}, want} {
+	scoped, none := *want, *want
+	scoped.Scopes, none.Scopes = []string{"offline_access", "openid"}, []string{}
+	for _, tr := range []*keyring.Trust{want, {Server: "kb"}, &scoped, &none, want} {
 		if err := s.SaveTrust(t.Context(), tr); err != nil {
 			t.Fatal(err)
 		}
@@ -177,6 +180,46 @@ func TestTrustRoundTrip(t *testing.T) {
 	_, err = s.Trust(t.Context(), "kb")
 	wantErr(t, err, keyring.ErrTooNew)
 	wantErr(t, s.SaveTrust(t.Context(), want), keyring.ErrTooNew)
+}
+
+// Of a record that does not hold the scopes, the credential says what they were, until it is settled.
+func TestTrustOfOldRecord(t *testing.T) {
+	s := openFile(t, stateDir(t), newKey(t))
+	c := someCredential()
+	scopes := func() []string {
+		tr, err := s.Trust(t.Context(), "kb")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr.Scopes
+	}
+	if err := s.SettleTrust(t.Context(), "kb"); err != nil {
+		t.Errorf("settling what is not there: %v", err)
+	}
+	mustSet(t, s, keyring.TrustKey("kb"), `{"version":1,"server":"kb","account":"work"}`)
+	if got := scopes(); got != nil {
+		t.Errorf("without a credential: %q", got)
+	}
+	if err := s.SaveCredential(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := scopes(), []string{"a<b>&c", "offline_access", "openid"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := s.SettleTrust(t.Context(), "kb"); err != nil {
+		t.Fatal(err)
+	}
+	c.Scopes = append(c.Scopes, "more")
+	if err := s.SaveCredential(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := scopes(), []string{"a<b>&c", "offline_access", "openid"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("once settled: got %q, want %q", got, want)
+	}
+	mustSet(t, s, keyring.TrustKey("kb"), `{"version":1,"server":"kb","account":"work","scopes":[]}`)
+	if got := scopes(); got == nil || len(got) != 0 {
+		t.Errorf("none were asked for: %q", got)
+	}
 }
 
 // CheckSave leaves nothing behind, changes nothing, and finds what would make a save fail.

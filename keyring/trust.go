@@ -22,6 +22,9 @@ type Trust struct {
 	ClientID string
 	Audience string
 	Resource string
+	// Scopes are those that the account asks for, sorted. Nil: there is no account, or the record is an old one and it is
+	// not known what was asked for.
+	Scopes   []string
 	TokenEnv string
 }
 
@@ -39,11 +42,14 @@ type trustRecord struct {
 	ClientID string   `json:"client_id,omitempty"`
 	Audience string   `json:"audience,omitempty"`
 	Resource string   `json:"resource,omitempty"`
+	Scopes   []string `json:"scopes,omitzero"` // absent from old records; none is []
 	TokenEnv string   `json:"token_env,omitempty"`
 }
 
 // Trust reads what was agreed to for a server. A record that is not one, or is
-// another server's, is [ErrCorrupt].
+// another server's, is [ErrCorrupt]. Where it is so old that it does not hold
+// the scopes, they are taken from the account's credential as it is now; see
+// [Store.SettleTrust].
 func (s *Store) Trust(ctx context.Context, server string) (*Trust, error) {
 	k := TrustKey(server)
 	v, err := s.Get(ctx, k)
@@ -51,7 +57,61 @@ func (s *Store) Trust(ctx context.Context, server string) (*Trust, error) {
 		return nil, err
 	}
 	t, err := decodeTrust(v, server)
-	return t, during("reading", k, err)
+	if err != nil {
+		return nil, during("reading", k, err)
+	}
+	return t, s.knowScopes(ctx, t)
+}
+
+// knowScopes fills in what an old record does not hold.
+func (s *Store) knowScopes(ctx context.Context, t *Trust) error {
+	if t.Account == "" || t.Scopes != nil {
+		return nil
+	}
+	c, err := s.Credential(ctx, t.Account)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return nil
+	}
+	if err == nil {
+		t.Scopes = askedFor(c)
+	}
+	return err
+}
+
+// askedFor is what c shows of the scopes that were asked for. Some issuers do
+// not tell of offline_access, which is what a refresh token comes of.
+func askedFor(c *Credential) []string {
+	scopes := append([]string{}, c.Scopes...)
+	if !c.RefreshToken.IsZero() {
+		scopes = append(scopes, "offline_access")
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes)
+}
+
+// SettleTrust writes the scopes into an old record of a server that does not
+// hold them. It is for whoever is about to replace the credential that shows
+// them, which may get others. No record is no error.
+func (s *Store) SettleTrust(ctx context.Context, server string) error {
+	k := TrustKey(server)
+	v, err := s.Get(ctx, k)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t, err := decodeTrust(v, server)
+	if err != nil {
+		return during("reading", k, err)
+	}
+	if t.Account == "" || t.Scopes != nil {
+		return nil
+	}
+	if err := s.knowScopes(ctx, t); err != nil || t.Scopes == nil {
+		return err
+	}
+	return s.SaveTrust(ctx, t)
 }
 
 // SaveTrust saves t as what was agreed to for its server. A record of a newer
@@ -86,8 +146,9 @@ func encodeTrust(t *Trust) (Secret, error) {
 		ClientID: t.ClientID,
 		Audience: t.Audience,
 		Resource: t.Resource,
+		Scopes:   t.Scopes,
 		TokenEnv: t.TokenEnv,
-	}, slices.Concat(t.Args, t.Env, []string{
+	}, slices.Concat(t.Args, t.Env, t.Scopes, []string{
 		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.Audience, t.Resource, t.TokenEnv,
 	}))
 }
@@ -112,6 +173,7 @@ func decodeTrust(v Secret, server string) (*Trust, error) {
 		ClientID: r.ClientID,
 		Audience: r.Audience,
 		Resource: r.Resource,
+		Scopes:   r.Scopes,
 		TokenEnv: r.TokenEnv,
 	}, nil
 }

@@ -1,9 +1,11 @@
 package refresh
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"mcp-valet/keyring"
@@ -47,7 +49,7 @@ func AskSignIn(ctx context.Context, store Store, a Account, stateDir, server str
 	return nil
 }
 
-// asking is one sign-in that a person is asked for. Its functions run one at a time.
+// asking is one sign-in that a person is asked for. Its functions run one at a time, but for watch and what it calls.
 type asking struct {
 	store    Store
 	account  Account
@@ -56,7 +58,8 @@ type asking struct {
 	window   Window
 	quiet    bool
 
-	note    SignIn // as last written
+	writing sync.Mutex // held while the note is written, or looked at to write it again
+	note    SignIn     // as last written
 	expires time.Time
 	stop    context.CancelCauseFunc
 	started *time.Timer // stops the sign-in if no code comes
@@ -76,7 +79,7 @@ func (r *asking) run(ctx context.Context) error {
 	if err := r.takeNote(); err != nil {
 		return err
 	}
-	heldBack := !r.quiet && r.note.Unanswered >= MaxUnanswered
+	heldBack := !r.quiet && r.note.HeldBack()
 	if !heldBack { // said at once: whoever waits must not take the last sign-in's end for this one's
 		if err := r.write(SignIn{Outcome: SignInStarting, At: now()}); err != nil {
 			return err // a window that nothing counts is not opened
@@ -183,7 +186,8 @@ func (r *asking) await(ctx context.Context, client *Client, way Way) (*keyring.C
 	return next, err
 }
 
-// watch stops the sign-in once its note is gone, or a person's own: see [ForgetWindows] and [NoteLogin].
+// watch stops the sign-in once its note is gone, or a person's own: see [ForgetWindows] and [NoteLogin]. A note that
+// somebody else has changed is put right: what it says is opened, and told to people.
 func (r *asking) watch(ctx context.Context) {
 	tick := time.NewTicker(takenOverLook)
 	defer tick.Stop()
@@ -196,14 +200,37 @@ func (r *asking) watch(ctx context.Context) {
 				r.stop(errTakenOver)
 				return
 			}
+			r.restore()
 		}
 	}
 }
 
-// takenOver: while we hold the lock, no other agent writes a note. One that cannot be read says nothing.
+// takenOver: while we hold the lock, no other agent writes a note.
 func (r *asking) takenOver() bool {
-	s, err := loadSignIn(r.stateDir, r.account.Name)
+	b, err := readNote(r.stateDir, r.account.Name)
+	return err == nil && ofPerson(b)
+}
+
+// ofPerson tells whether the text of a note is that of somebody who acts by hand, or none. One that makes no sense says
+// nothing.
+func ofPerson(note []byte) bool {
+	s, err := parseSignIn(note)
 	return err == nil && (!s.open() || s.byHand())
+}
+
+// restore writes the note again unless it is as we wrote it. If that fails, the next look tries again.
+func (r *asking) restore() {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	ours, err := r.note.text()
+	if err != nil {
+		return
+	}
+	found, err := readNote(r.stateDir, r.account.Name)
+	if err == nil && (bytes.Equal(found, ours) || ofPerson(found)) {
+		return
+	}
+	_ = writeSignIn(r.stateDir, r.account.Name, r.note)
 }
 
 func (r *asking) prompt(client *Client) Prompt {
@@ -251,6 +278,8 @@ func (r *asking) rewrite(s SignIn) error {
 }
 
 func (r *asking) write(s SignIn) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	s.Server, s.Quiet, s.Unanswered = r.server, r.quiet, r.note.Unanswered
 	if err := writeSignIn(r.stateDir, r.account.Name, s); err != nil {
 		return err

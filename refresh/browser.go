@@ -30,7 +30,11 @@ func (c *Client) byBrowser(ctx context.Context, m *metadata, p Prompt) (*granted
 		"code_verifier": {verifier},
 	}
 	setUnlessEmpty(v, "resource", c.account.Resource) // RFC 8707 section 2.2
-	return c.redeem(ctx, m, v)
+	token, err := c.redeem(ctx, m, v)
+	if err == nil {
+		token.page = m.endpoints.Authorization
+	}
+	return token, err
 }
 
 // askBrowser sends the person to the issuer and waits for the way back.

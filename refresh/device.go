@@ -37,6 +37,9 @@ func (c *Client) byDevice(ctx context.Context, m *metadata, p Prompt) (*grantedT
 		}
 		code.show(ctx, p, n > 0)
 		token, err := c.await(ctx, m, code, p)
+		if err == nil {
+			token.page = code.VerificationURI
+		}
 		if !errors.Is(err, ErrCodeExpired) || ctx.Err() != nil {
 			return token, err
 		}
@@ -150,13 +153,13 @@ func (c *Client) checkDeviceCode(a *answer, d *deviceCode) error {
 		return fmt.Errorf("%s: the user code is not at most %d bytes of printable ASCII", a.op, maxUserCode)
 	}
 	if _, err := checkEndpoint(c.issuer, d.VerificationURI); err != nil {
-		return fmt.Errorf("verification URI: %w", err)
+		return fmt.Errorf("verification URI: %w", byIssuer(err))
 	}
 	if d.VerificationURIComplete == "" {
 		return nil
 	}
 	if _, err := checkEndpoint(c.issuer, d.VerificationURIComplete); err != nil {
-		return fmt.Errorf("complete verification URI: %w", err)
+		return fmt.Errorf("complete verification URI: %w", byIssuer(err))
 	}
 	return nil
 }

@@ -214,16 +214,16 @@ func TestFirstCodeRefused(t *testing.T) {
 		{"user code, not ASCII", with(`"user_code":"ABCD-EFGH"`, `"user_code":"АBCD"`), nil, "user code"},
 		{"user code, long", with(`"user_code":"ABCD-EFGH"`, `"user_code":"`+strings.Repeat("A", 65)+`"`), nil, "user code"},
 
-		{"no URI", with(uri, `"x":1`), refresh.ErrInsecureURL, "verification URI"},
-		{"javascript", with(uri, `"verification_uri":"javascript:alert(1)"`), refresh.ErrInsecureURL, "verification URI"},
-		{"file", with(uri, `"verification_uri":"file:///c:/windows/system32/calc.exe"`), refresh.ErrInsecureURL, "verification URI"},
-		{"http", with(uri, `"verification_uri":"http://idp.test/device"`), refresh.ErrInsecureURL, "verification URI"},
-		{"this machine", with(uri, `"verification_uri":"http://127.0.0.1:8080/"`), refresh.ErrInsecureURL, "verification URI"},
-		{"userinfo", with(uri, `"verification_uri":"https://idp.test@evil.test/"`), refresh.ErrInsecureURL, "verification URI"},
-		{"a shell's characters", with(uri, `"verification_uri":"https://idp.test/$(calc)\"&calc"`), refresh.ErrInsecureURL, "verification URI"},
-		{"control characters", with(uri, `"verification_uri":"https://idp.test/\r\n"`), refresh.ErrInsecureURL, "verification URI"},
-		{"javascript, complete", with(complete, `"verification_uri_complete":"javascript:alert(1)"`), refresh.ErrInsecureURL, "complete verification URI"},
-		{"control characters, complete", with(complete, `"verification_uri_complete":"https://idp.test/\u0007"`), refresh.ErrInsecureURL, "complete verification URI"},
+		{"no URI", with(uri, `"x":1`), refresh.ErrIssuerAddress, "verification URI"},
+		{"javascript", with(uri, `"verification_uri":"javascript:alert(1)"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"file", with(uri, `"verification_uri":"file:///c:/windows/system32/calc.exe"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"http", with(uri, `"verification_uri":"http://idp.test/device"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"this machine", with(uri, `"verification_uri":"http://127.0.0.1:8080/"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"userinfo", with(uri, `"verification_uri":"https://idp.test@evil.test/"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"a shell's characters", with(uri, `"verification_uri":"https://idp.test/$(calc)\"&calc"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"control characters", with(uri, `"verification_uri":"https://idp.test/\r\n"`), refresh.ErrIssuerAddress, "verification URI"},
+		{"javascript, complete", with(complete, `"verification_uri_complete":"javascript:alert(1)"`), refresh.ErrIssuerAddress, "complete verification URI"},
+		{"control characters, complete", with(complete, `"verification_uri_complete":"https://idp.test/\u0007"`), refresh.ErrIssuerAddress, "complete verification URI"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			person := &shown{}

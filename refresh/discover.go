@@ -146,7 +146,7 @@ func readDocument(configured string, f fields) (*metadata, error) {
 			continue
 		}
 		if _, err := checkEndpoint(issuer, e.url); err != nil {
-			return nil, fmt.Errorf("the document's %s: %w", e.name, err)
+			return nil, fmt.Errorf("the document's %s: %w", e.name, byIssuer(err))
 		}
 	}
 	return m, nil

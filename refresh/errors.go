@@ -42,6 +42,10 @@ var (
 	// something no endpoint needs: userinfo, a fragment, control characters.
 	ErrInsecureURL = errors.New("insecure URL")
 
+	// ErrIssuerAddress says that it was the issuer, or what answered in its
+	// place, that named an ErrInsecureURL, which such an error wraps as well.
+	ErrIssuerAddress = errors.New("an address that the issuer named")
+
 	// ErrNoWay says that the issuer offers neither of the ways asked for to
 	// sign in.
 	ErrNoWay = errors.New("no way to sign in")

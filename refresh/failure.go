@@ -45,7 +45,7 @@ func (c *Client) failed(ctx context.Context, op string, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("%s: %w", op, context.Canceled)
 	case errors.Is(err, ErrInsecureURL):
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("%s: %w", op, byIssuer(err)) // a redirect
 	}
 	return &noAnswer{op: op, reason: reason(err), cause: err}
 }

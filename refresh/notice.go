@@ -33,6 +33,23 @@ func notice(server, account string, s SignIn) (text string, whole bool) {
 	return who + text + notAsked, whole
 }
 
+// Tellable is what of a sign-in that waits may be repeated to a model. The code is upper case letters, digits and dashes
+// alone, 4 to 16 of them, else "". The address is one of at most 100 plain characters without a query, which could be a
+// sentence, else "". Without a code the address only says where the sign-in is, and does not finish it: a person then
+// needs the window, or a terminal.
+func (s SignIn) Tellable() (address, code string) {
+	if code = only(s.UserCode, tellableCode, 16); len(code) < 4 {
+		code = ""
+	}
+	for _, page := range []string{s.URI, s.URIComplete} {
+		page, _, _ = strings.Cut(page, "?")
+		if address = only(page, tellableAddress, maxAddress); address != "" {
+			return address, code
+		}
+	}
+	return "", code
+}
+
 func hostOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -44,13 +61,17 @@ func hostOf(address string) string {
 const (
 	codeBytes    = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-"
 	addressBytes = codeBytes + "._~:/?=&%"
+	maxAddress   = 100
+
+	tellableCode    = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	tellableAddress = codeBytes + "._~:/"
 )
 
 // plainCode is a code that is nothing but a code, and "" for any other.
 func plainCode(code string) string { return only(code, codeBytes, 32) }
 
 // plainAddress is an address that a person can type, and "" for any other.
-func plainAddress(address string) string { return only(address, addressBytes, 100) }
+func plainAddress(address string) string { return only(address, addressBytes, maxAddress) }
 
 func only(s, allowed string, most int) string {
 	if len(s) > most || strings.Trim(s, allowed) != "" {

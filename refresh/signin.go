@@ -73,10 +73,11 @@ func (c *Client) SignIn(ctx context.Context, way Way, p Prompt) (*keyring.Creden
 // grantWay brings a token by one way of signing in.
 type grantWay func(context.Context, *metadata, Prompt) (*grantedToken, error)
 
-// grantedToken is a token and the time it was asked for.
+// grantedToken is a token, the time it was asked for, and what it came of.
 type grantedToken struct {
 	*oauth2.Token
 	asked time.Time
+	page  string // where the person signed in
 }
 
 func (c *Client) grantWay(m *metadata, way Way) (grant grantWay, inBrowser bool, err error) {
@@ -102,7 +103,7 @@ func (c *Client) redeem(ctx context.Context, m *metadata, v url.Values) (*grante
 	if err != nil {
 		return nil, err
 	}
-	return &grantedToken{token, asked}, nil
+	return &grantedToken{Token: token, asked: asked}, nil
 }
 
 // request is what both ways ask an issuer for.
@@ -148,6 +149,7 @@ func (c *Client) credential(m *metadata, t *grantedToken) (*keyring.Credential, 
 		TokenType:          t.TokenType,
 		ObtainedAt:         t.asked,
 		Expiry:             lifetime(access, t.Expiry, t.asked),
+		VerificationOrigin: originOf(t.page),
 	}, nil
 }
 

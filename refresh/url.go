@@ -154,6 +154,19 @@ func checkEndpoint(issuer *url.URL, raw string) (*url.URL, error) {
 	return u, nil
 }
 
+// byIssuer is err, about a URL, where an issuer named the URL.
+func byIssuer(err error) error { return fmt.Errorf("%w: %w", ErrIssuerAddress, err) }
+
+// originOf is the origin of a URL in writing, "https://login.example.com"; one
+// that is no acceptable URL has none.
+func originOf(raw string) string {
+	u, err := checkURL(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // sameOrigin compares scheme, host and port (RFC 6454 section 5).
 func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)

@@ -71,6 +71,10 @@ func ReadSignIn(stateDir, account string) (SignIn, error) {
 	return s, nil
 }
 
+// HeldBack tells whether so many windows in a row went unanswered that no more opens until a person acts. A quiet sign-in
+// is not held back by that.
+func (s SignIn) HeldBack() bool { return s.Unanswered >= MaxUnanswered }
+
 // Live tells whether the sign-in is under way: starting or waiting, and not over. An agent that was just killed leaves
 // one that looks live until its code ends; [AskSignIn] is not misled by it.
 func (s SignIn) Live(at time.Time) bool {
@@ -159,20 +163,33 @@ func signInPath(stateDir, account string) (string, error) {
 	return filepath.Join(stateDir, "accounts", file), nil
 }
 
-// loadSignIn reads the file as it is.
-func loadSignIn(stateDir, account string) (SignIn, error) {
+// readNote reads the text of the file; nil is none.
+func readNote(stateDir, account string) ([]byte, error) {
 	path, err := signInPath(stateDir, account)
 	if err != nil {
-		return SignIn{}, err
+		return nil, err
 	}
 	b, err := readBounded(path, maxState)
 	if errors.Is(err, fs.ErrNotExist) {
-		return SignIn{}, nil
+		return nil, nil
 	}
+	return b, err
+}
+
+// loadSignIn reads the file as it is.
+func loadSignIn(stateDir, account string) (SignIn, error) {
+	b, err := readNote(stateDir, account)
 	if err != nil {
 		return SignIn{}, err
 	}
+	return parseSignIn(b)
+}
+
+func parseSignIn(b []byte) (SignIn, error) {
 	var s SignIn
+	if b == nil {
+		return s, nil
+	}
 	if err := json.Unmarshal(b, &s); err != nil {
 		return SignIn{}, err
 	}
@@ -192,6 +209,9 @@ func (s SignIn) checked() SignIn {
 	if !keyring.ValidName(s.Server) {
 		s.Server = ""
 	}
+	if s.Server == "" { // by hand
+		s.UserCode, s.URI, s.URIComplete = "", "", ""
+	}
 	s.Unanswered = max(s.Unanswered, 0)
 	return s
 }
@@ -201,14 +221,20 @@ func writeSignIn(stateDir, account string, s SignIn) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(s, "", "  ")
+	b, err := s.text()
 	if err != nil {
 		return err
 	}
-	if err := keyring.WriteFile(path, append(b, '\n')); err != nil {
+	if err := keyring.WriteFile(path, b); err != nil {
 		return fmt.Errorf("noting the sign-in to account %q: %w", account, err)
 	}
 	return nil
+}
+
+// text is s as its file holds it.
+func (s SignIn) text() ([]byte, error) {
+	b, err := json.MarshalIndent(s, "", "  ")
+	return append(b, '\n'), err
 }
 
 func earlier(a, b time.Time) time.Time {

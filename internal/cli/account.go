@@ -77,10 +77,29 @@ func (o *loginOptions) merge(name string, acc config.Account) (config.Account, b
 	return acc, !sameAccount(old, acc)
 }
 
+// noAccount says that the config has no such account, which it has, and how to make one.
+func noAccount(cfg *config.Config, name string) error {
+	return &hinted{
+		&config.Error{Path: cfg.Path, Key: "accounts", Msg: fmt.Sprintf("there is no account %q (%s)", name, accountsOf(cfg))},
+		"to make it: mcp-valet login " + shellWord(name) + " --issuer URL --client-id ID",
+	}
+}
+
+// accountsOf tells which accounts there are.
+func accountsOf(cfg *config.Config) string {
+	if cfg == nil || len(cfg.Accounts) == 0 {
+		return "there is none so far"
+	}
+	return "there is " + strings.Join(sortedKeys(cfg.Accounts), ", ")
+}
+
 // checkAccount finds out before the person signs in whether the config will take the account.
 func checkAccount(cfg *config.Config, name string, conf config.Account) error {
 	if conf.Issuer == "" && conf.Preset == "" {
-		return &usageError{msg: fmt.Sprintf("there is no account %q yet: say where to sign in, with --issuer URL or --preset NAME", name), command: "login"}
+		return &usageError{
+			msg:     fmt.Sprintf("there is no account %q yet (%s): say where to sign in, with --issuer URL or --preset NAME", name, accountsOf(cfg)),
+			command: "login",
+		}
 	}
 	account, err := resolveAccount(name, conf)
 	if err != nil {

@@ -41,7 +41,7 @@ func (a *app) agentSignIn(ctx context.Context, account, server string, quiet boo
 	window := refresh.Window{}
 	if os.Getenv(noOpen) == "" {
 		setDesktop(s.cfg.Desktop)
-		window = refresh.Window{Open: person.OpenBrowser, Notify: person.Notify}
+		window = refresh.Window{Open: openWindow, Notify: person.Notify}
 	}
 	if err := refresh.AskSignIn(ctx, s.store, s.account, s.state, server, window, quiet); err != nil {
 		return aboutAccount(s.account, err)
@@ -52,6 +52,18 @@ func (a *app) agentSignIn(ctx context.Context, account, server string, quiet boo
 // noOpen is the variable that keeps windows and notifications away from the screen, whatever it is set to: where nobody
 // sits before it, the client is told address and code instead.
 const noOpen = "MCP_VALET_NO_OPEN"
+
+// openerTime is how long a program that opens a browser may take to say that it has done so; person.OpenBrowser takes one
+// that is still at work later for the browser itself.
+const openerTime = 4 * time.Second
+
+// openWindow opens an address in the browser. It is an error if nothing says that this was done, even if it may be: the
+// person is then told the address as well.
+func openWindow(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, openerTime)
+	defer cancel()
+	return person.OpenBrowser(ctx, url)
+}
 
 // openForSignIn opens the account of a server, whose entry must be what a person agreed to: the config may have been
 // edited since the launcher looked, and where the person signs in is in it.
@@ -104,6 +116,7 @@ var signInVerdicts = []struct {
 	{75, refresh.ErrMisconfigured},
 	{76, refresh.ErrUnreachable},
 	{77, refresh.ErrNoWay},
+	{91, refresh.ErrIssuerAddress},
 	{78, refresh.ErrDiscovery},
 	{79, refresh.ErrInsecureURL},
 	{80, refresh.ErrToken},

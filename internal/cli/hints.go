@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
+	"runtime"
 	"strings"
 	"unicode"
 
@@ -72,6 +72,7 @@ type advice struct {
 
 // table is looked through from the top: the first row whose error is in the chain decides.
 var table = []advice{
+	{context.Canceled, exitFailure, "to try again, start over"},
 	{keyring.ErrLocked, exitKeychain, "unlock the login keychain and try again"},
 	{keyring.ErrTimeout, exitKeychain, "the keychain does not answer: look for its unlock window, or log out of the desktop and in again"},
 	{keyring.ErrTooNew, exitKeychain, "a newer mcp-valet wrote this record: update mcp-valet"},
@@ -92,6 +93,7 @@ var table = []advice{
 	{refresh.ErrSignedOut, exitSignIn, "to sign in: mcp-valet login {account}"},
 	{keyring.ErrNotFound, exitSignIn, "to sign in: mcp-valet login {account}"},
 	{refresh.ErrNoWay, exitFailure, "the issuer offers neither device login nor a browser login; give its addresses with --device-endpoint, --authorization-endpoint and --token-endpoint"},
+	{refresh.ErrIssuerAddress, exitFailure, "the issuer named an address that is not safe to use; nothing in your config is wrong: tell whoever runs it"},
 	{refresh.ErrInsecureURL, exitConfig, "addresses must begin with https:// (http:// only for this machine)"},
 	{refresh.ErrDiscovery, exitFailure, "check the issuer address: it must be exactly the one that the identity provider shows"},
 	{install.ErrNoFile, exitConfig, "start the client once and quit it, or name its config: --client-config FILE"},
@@ -99,7 +101,6 @@ var table = []advice{
 	{proc.ErrNotFound, exitNotFound, "give the command's full path in the config: mcp-valet config edit"},
 	{proc.ErrNotExecutable, exitNotStarted, "the program is there but cannot be run: check its mode, its folder (cwd) and arguments"},
 	{proc.ErrBatchArgument, exitNotStarted, "start the program behind the .cmd or .bat file directly (for npx: node and the script's path)"},
-	{context.Canceled, exitFailure, "it was interrupted; to try again, start over"},
 }
 
 // refusals are the hints for what an issuer has against a client as it is registered or described (RFC 6749 section 5.2).
@@ -179,13 +180,23 @@ func (a *app) report(err error) int {
 	if errors.As(err, &status) {
 		return code
 	}
-	for _, line := range strings.Split(err.Error(), "\n") {
+	for _, line := range strings.Split(plainly(err), "\n") {
 		a.sayf("%s: error: %s", program, line)
 	}
 	if hint != "" {
 		a.sayf("%s: hint: %s", program, a.here(hint))
 	}
 	return code
+}
+
+// plainly is the text of err, with our word for what the person did who pressed ^C.
+func plainly(err error) string {
+	const interrupted = "interrupted"
+	if !errors.Is(err, context.Canceled) {
+		return err.Error()
+	}
+	canceled := context.Canceled.Error()
+	return strings.NewReplacer(interrupted+": "+canceled, interrupted, canceled, interrupted).Replace(err.Error())
 }
 
 // commandIn finds the commands that a hint names.
@@ -205,10 +216,15 @@ func (a *app) here(hint string) string {
 
 // shellWord is s as it is typed in a shell.
 func shellWord(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune(`/\:._-+@%`, r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}) {
-		return strconv.Quote(s)
+	windows := runtime.GOOS == "windows"
+	needless := func(r rune) bool {
+		return strings.ContainsRune("/:._-+@%", r) || windows && r == '\\' || unicode.IsLetter(r) || unicode.IsDigit(r)
 	}
-	return s
+	switch {
+	case s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !needless(r) }):
+		return s
+	case windows:
+		return `"` + s + `"` // where a backslash is no escape
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

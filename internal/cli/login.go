@@ -27,10 +27,11 @@ type loginOptions struct {
 	device      bool
 	noOpen      bool
 	scopes      []string
+	again       string // the command as it was given, with the sealed file store chosen
 }
 
 var loginCommand = command{
-	name: "login", args: "ACCOUNT", min: 1, max: 1,
+	name: "login", args: "ACCOUNT", min: 0, max: 1,
 	short: "sign in once; from then on tokens renew by themselves",
 	long: `The first login describes the account; it is written to the config. A later one needs only its name.
 The servers in the config that use the account are listed, and trusted as listed.
@@ -41,12 +42,36 @@ mcp-valet login work`,
 	flags: func(a *app, fs *pflag.FlagSet) action {
 		o := &loginOptions{}
 		o.declare(fs)
-		return func(ctx context.Context, args []string) error { return a.login(ctx, args[0], o) }
+		return func(ctx context.Context, args []string) error {
+			if len(args) == 0 {
+				return a.whichAccount()
+			}
+			o.again = a.withFileStore("login", fs, args)
+			return a.login(ctx, args[0], o)
+		}
 	},
 }
 
-// login tells its story from top to bottom: account, keychain, sign-in, save, trust, what next.
+// whichAccount is the error of a login that names no account.
+func (a *app) whichAccount() error {
+	cfg, _ := a.loadConfig(false) // one that cannot be read shows no accounts here
+	return &usageError{
+		msg:     "usage: mcp-valet login ACCOUNT (" + accountsOf(cfg) + "; a new one needs --issuer URL or --preset NAME)",
+		command: "login",
+	}
+}
+
 func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
+	err := a.loginTo(ctx, name, o)
+	var own *hinted
+	if errors.Is(err, keyring.ErrUnavailable) && !errors.As(err, &own) && o.again != "" {
+		return &hinted{err, "no keychain is to be had here; on a machine without one, choose the sealed file store: " + o.again}
+	}
+	return err
+}
+
+// loginTo tells its story from top to bottom: account, keychain, sign-in, save, trust, what next.
+func (a *app) loginTo(ctx context.Context, name string, o *loginOptions) error {
 	if !keyring.ValidName(name) {
 		return &usageError{msg: "an account's name has letters, digits, dot, dash and underscore, 128 at most", command: "login"}
 	}
@@ -76,6 +101,9 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	defer note.end()
 	last, err := a.lastSignIn(ctx, store, account, conf.ClientSecret != "" && !o.secretStdin)
 	if err != nil {
+		return &about{account: name, err: err}
+	}
+	if err := settleTrust(ctx, store, cfg, name); err != nil {
 		return &about{account: name, err: err}
 	}
 	if proxy := a.proxyToRecord(account); proxy != "" {
@@ -155,6 +183,7 @@ func (a *app) lastSignIn(ctx context.Context, store *keyring.Store, account refr
 		return last, nil
 	default:
 		if err := refresh.Bound(account, cred); err == nil {
+			a.sayAlready(cred)
 			return last, nil
 		} else if !errors.Is(err, refresh.ErrForeign) {
 			return last, err
@@ -166,6 +195,29 @@ func (a *app) lastSignIn(ctx context.Context, store *keyring.Store, account refr
 	a.sayAccount(account)
 	a.sayf("%s", why)
 	return last, a.mustConfirm(ctx, "Sign in there? Say no if you did not make this change.")
+}
+
+// sayAlready tells a person who is signed in that they are.
+func (a *app) sayAlready(cred *keyring.Credential) {
+	last := refresh.State{} // as good as none where it cannot be read
+	if state, err := a.stateDir(); err == nil {
+		last, _ = refresh.ReadState(state, cred.Account)
+	}
+	if accountState(cred, last, time.Now()) != stateSignIn {
+		a.sayf("%s: already signed in%s; signing in anew.", cred.Account, asWhom(cred))
+	}
+}
+
+// settleTrust has what was agreed to for the account's servers written down before another credential comes: how old
+// records are read depends on that.
+func settleTrust(ctx context.Context, store *keyring.Store, cfg *config.Config, account string) error {
+	for _, server := range serversOf(cfg, account) {
+		// A damaged one is asked about later.
+		if err := store.SettleTrust(ctx, server); err != nil && !errors.Is(err, keyring.ErrCorrupt) {
+			return err
+		}
+	}
+	return nil
 }
 
 // sayAccount shows where a sign-in goes.
@@ -338,17 +390,21 @@ func (a *app) sayIssuerWords(err error) {
 }
 
 func (a *app) saySignedIn(cred *keyring.Credential) {
-	who := ""
-	if cred.Subject != "" {
-		who = fmt.Sprintf(" as %q", person.Sanitize(cred.Subject, 80))
-	}
-	a.sayf("Signed in to %s%s.", cred.Account, who)
+	a.sayf("Signed in to %s%s.", cred.Account, asWhom(cred))
 	switch {
 	case cred.RefreshToken.IsZero() && cred.Expiry.IsZero():
 		a.sayf("The token has no expiry that we know of; it is used until the server refuses it.")
 	case cred.RefreshToken.IsZero():
 		a.sayf("The provider gave no refresh token: you will be asked again after %s. Scope offline_access often helps.", cred.Expiry.Local().Format(time.DateTime))
 	}
+}
+
+// asWhom is " as NAME", or "" where it is not known.
+func asWhom(cred *keyring.Credential) string {
+	if cred.Subject == "" {
+		return ""
+	}
+	return fmt.Sprintf(" as %q", person.Sanitize(cred.Subject, 80))
 }
 
 // trustServers trusts the servers that use the account, as it lists them, and says what to put into the client.

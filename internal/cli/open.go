@@ -131,7 +131,7 @@ func storeKeyFile(cfg *config.Config) string {
 func accountIn(cfg *config.Config, name string) (config.Account, error) {
 	acc, ok := cfg.Accounts[name]
 	if !ok {
-		return acc, &config.Error{Path: cfg.Path, Key: "accounts", Msg: fmt.Sprintf("there is no account %q", name)}
+		return acc, noAccount(cfg, name)
 	}
 	return acc, nil
 }
@@ -198,7 +198,7 @@ type session struct {
 
 // openAccount opens the config, the store and one account of them.
 func (a *app) openAccount(ctx context.Context, name string, limit time.Duration) (*session, error) {
-	cfg, err := a.loadConfig(true)
+	cfg, err := a.loadConfig(false) // without one there is no account, which is what the person needs to hear
 	if err != nil {
 		return nil, err
 	}

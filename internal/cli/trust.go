@@ -158,7 +158,7 @@ func trustLines(t *keyring.Trust) []trustLine {
 	if t.Account != "" {
 		lines = append(lines, trustLine{"account", fmt.Sprintf("%s at %s, client %s", t.Account, t.Issuer, t.ClientID)})
 	}
-	for _, l := range []trustLine{{"audience", t.Audience}, {"resource", t.Resource}} {
+	for _, l := range []trustLine{{scopesLabel, strings.Join(t.Scopes, " ")}, {"audience", t.Audience}, {"resource", t.Resource}} {
 		if l.value != "" {
 			lines = append(lines, l)
 		}
@@ -177,7 +177,10 @@ func quoteAll(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// differences lists the labels of what differs between two descriptions of a server.
+const scopesLabel = "scopes"
+
+// differences lists the labels of what a description of a server has that the one agreed to has not. Fewer scopes are
+// none.
 func differences(then, now *keyring.Trust) []string {
 	was := map[string]string{}
 	for _, l := range trustLines(then) {
@@ -185,12 +188,19 @@ func differences(then, now *keyring.Trust) []string {
 	}
 	var diff []string
 	for _, l := range trustLines(now) {
-		if old, ok := was[l.label]; !ok || old != l.value {
+		old, ok := was[l.label]
+		if same := ok && old == l.value; !same && !(l.label == scopesLabel && within(now.Scopes, then.Scopes)) {
 			diff = append(diff, l.label)
 		}
 		delete(was, l.label)
 	}
 	return append(diff, slices.Sorted(maps.Keys(was))...)
+}
+
+// within tells whether the scopes asked for are among those agreed to. Asking for none is not asking for fewer: the
+// issuer chooses then (RFC 6749 section 3.3).
+func within(asked, agreed []string) bool {
+	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(agreed, s) })
 }
 
 // serversOf lists the servers that use an account, by name.
@@ -251,5 +261,8 @@ func describeEntry(cfg *config.Config, name string) (*keyring.Trust, error) {
 func nameAccount(t *keyring.Trust, account refresh.Account) error {
 	t.Account, t.Issuer, t.ClientID = account.Name, cmpOr(account.Issuer, account.Endpoints.Token), account.ClientID
 	t.Audience, t.Resource = account.Audience, account.Resource
+	t.Scopes = append([]string{}, account.Scopes...) // not nil, which is not known
+	slices.Sort(t.Scopes)
+	t.Scopes = slices.Compact(t.Scopes)
 	return nil
 }

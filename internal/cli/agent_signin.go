@@ -186,19 +186,13 @@ func (a *app) askSignIn(ctx context.Context, account, server string, quiet bool)
 	if err != nil {
 		return err
 	}
-	before, _ := refresh.ReadSignIn(state, account) // what cannot be read cannot be what the agent is about to write
-	agent, err := proc.Detach(spec)
-	if err != nil {
-		return fmt.Errorf("starting the sign-in: %w", err)
+	code, err := runSignIn(ctx, spec, state, account)
+	if err == nil && code >= killed { // as memory runs short; nobody polls for its code
+		code, err = runSignIn(ctx, spec, state, account)
 	}
-	defer agent.Release()
-	code, err := waitForSignIn(ctx, agent, func() bool {
-		s, err := refresh.ReadSignIn(state, account)
-		return err == nil && s.Outcome == refresh.SignInWaiting && !s.At.Equal(before.At)
-	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("waiting for the sign-in: %w", err)
+		return err
 	case code == 0:
 		return nil
 	}
@@ -206,6 +200,27 @@ func (a *app) askSignIn(ctx context.Context, account, server string, quiet bool)
 		return err
 	}
 	return nil
+}
+
+// killed is the least exit code of a process that a signal has ended.
+const killed = 128
+
+// runSignIn starts an agent, and gives its exit code, or 0 once the sign-in waits for the person or takes long.
+func runSignIn(ctx context.Context, spec proc.Spec, state, account string) (code int, err error) {
+	before, _ := refresh.ReadSignIn(state, account) // what cannot be read cannot be what the agent is about to write
+	agent, err := proc.Detach(spec)
+	if err != nil {
+		return 0, fmt.Errorf("starting the sign-in: %w", err)
+	}
+	defer agent.Release()
+	code, err = waitForSignIn(ctx, agent, func() bool {
+		s, err := refresh.ReadSignIn(state, account)
+		return err == nil && s.Outcome == refresh.SignInWaiting && !s.At.Equal(before.At)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("waiting for the sign-in: %w", err)
+	}
+	return code, nil
 }
 
 // waitForSignIn waits until the agent has ended and gives its exit code, or 0 once the sign-in waits for the person or

@@ -246,8 +246,12 @@ func TestGateUnanswered(t *testing.T) {
 		if !h.elicitsURLs != strings.Contains(text, asked.UserCode) || !h.elicitsURLs != strings.Contains(text, p.issuer) {
 			t.Errorf("a text for a client that shows addresses: %t; it says: %s", h.elicitsURLs, text)
 		}
+		second := c.note("second")
+		if h.elicitsURLs { // what was shown for the first call may be closed by now
+			c.shown()
+		}
 		approve(t, asked.URIComplete)
-		server := c.carriedOut(c.answered("the call after the sign-in", c.note("second"), holdLimit))
+		server := c.carriedOut(c.answered("the call after the sign-in", second, holdLimit))
 		if h.elicitsURLs {
 			c.hears("notifications/elicitation/complete")
 		}

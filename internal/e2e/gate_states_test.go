@@ -126,11 +126,12 @@ func TestGateMuteIssuer(t *testing.T) {
 	text := c.toldWhy(c.answered("a call", c.note("never"), holdLimit))
 	t.Logf("after %s told: %s", time.Since(called).Round(time.Millisecond), text)
 	held := c.note("nor this one")
+	c.answered("a ping behind it", c.ask("ping", "{}"), holdLimit)
 	c.stop()
 	if s := v.signIn(t); s != login {
 		t.Errorf("a sign-in was begun: %+v", s)
 	}
-	if m := c.answered("the call that was held at the end", held, 0); m.Error == nil && c.toldWhy(m) == "" {
+	if m := c.answered("the call that was held at the end", held, holdLimit); m.Error == nil && c.toldWhy(m) == "" {
 		t.Errorf("at the end told: %s", m.Result)
 	}
 	v.mustHaveNoted(t)

@@ -111,8 +111,8 @@ func TestBrowserSignIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !cred.Browser {
-		t.Error("the way is not remembered")
+	if !cred.Browser || cred.VerificationOrigin != l.URL {
+		t.Errorf("the way is not remembered: browser %v, at %q", cred.Browser, cred.VerificationOrigin)
 	}
 	if status != 200 || !strings.Contains(body, "close this window") {
 		t.Errorf("the browser got %d: %s", status, body)

@@ -130,8 +130,8 @@ func address(st refresh.SignIn) string {
 
 func (g *gate) elicitation(st refresh.SignIn) object {
 	message := fmt.Sprintf("%s needs a sign-in to %s.", g.s.o.label(), g.who())
-	if st.URIComplete == "" && plainCode.MatchString(st.UserCode) {
-		message += " The code to enter is " + st.UserCode + "."
+	if _, code := st.Tellable(); st.URIComplete == "" && code != "" {
+		message += " The code to enter is " + code + "."
 	}
 	return object{"mode": encode("url"), "message": encode(message), "url": encode(address(st))}
 }

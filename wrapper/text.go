@@ -2,7 +2,6 @@ package wrapper
 
 import (
 	"fmt"
-	"regexp"
 
 	"mcp-valet/refresh"
 	"mcp-valet/wrapper/frame"
@@ -15,9 +14,6 @@ import (
 // signInTool is the one tool of a stand-in.
 const signInTool = "sign_in"
 
-// plainCode is a user code that can be repeated to a model.
-var plainCode = regexp.MustCompile(`^[A-Za-z0-9-]{1,32}$`)
-
 func (g *gate) who() string {
 	if g.s.o.Account == "" {
 		return "this server"
@@ -27,30 +23,25 @@ func (g *gate) who() string {
 
 // textSignIn tells how to finish the sign-in st. Who asks again may not have seen what was shown.
 func (g *gate) textSignIn(st refresh.SignIn, elicited, again bool) string {
+	where, code := st.Tellable()
+	how := "in a terminal, they run mcp-valet login " + g.s.o.Account
+	if where != "" && code != "" {
+		how = fmt.Sprintf("open %s and enter the code %s there", where, code)
+	}
 	switch {
 	case again:
+		how = "what was shown for that may be behind other windows; else " + how
 	case elicited:
-		return fmt.Sprintf("a person must sign in to %s: your client shows the address. Call this again when that is done.", g.who())
+		how = "your client shows the address"
 	case st.Opened:
-		return fmt.Sprintf("a person must sign in to %s: a browser window was opened for it%s. Call this again when that is done.", g.who(), codeHint(st))
+		how = "a browser window was opened for it"
+		if st.URIComplete == "" && code != "" {
+			how += " (its code is " + code + ")"
+		}
 	case st.Notified:
-		return fmt.Sprintf("a person must sign in to %s: a notification shows how. Call this again when that is done.", g.who())
+		how = "a notification shows how"
 	}
-	address := st.URIComplete
-	if address == "" {
-		address = st.URI
-	}
-	if plainCode.MatchString(st.UserCode) {
-		return fmt.Sprintf("a person must sign in to %s: open %s and enter the code %s there. Call this again when that is done.", g.who(), address, st.UserCode)
-	}
-	return fmt.Sprintf("a person must sign in to %s: open %s in a browser. Call this again when that is done.", g.who(), address)
-}
-
-func codeHint(st refresh.SignIn) string {
-	if st.URIComplete != "" || !plainCode.MatchString(st.UserCode) {
-		return ""
-	}
-	return " (its code is " + st.UserCode + ")"
+	return fmt.Sprintf("a person must sign in to %s: %s. Call this again when that is done.", g.who(), how)
 }
 
 func (g *gate) textPreparing() string {
@@ -64,9 +55,16 @@ func (g *gate) textDeclined() string {
 func (g *gate) textOver(st refresh.SignIn) string {
 	return map[string]string{
 		refresh.SignInDenied:      fmt.Sprintf("the sign-in to %s was denied.", g.who()),
-		refresh.SignInExpired:     fmt.Sprintf("nobody has signed in to %s in time. Call this again to be asked once more.", g.who()),
+		refresh.SignInExpired:     fmt.Sprintf("nobody has signed in to %s in time. %s", g.who(), g.textNext(st)),
 		refresh.SignInUnreachable: fmt.Sprintf("the issuer of %s cannot be reached. Call this again later.", g.who()),
 	}[st.Outcome]
+}
+
+func (g *gate) textNext(st refresh.SignIn) string {
+	if st.HeldBack() && !g.clientShows() {
+		return "No more windows open by themselves; in a terminal: mcp-valet login " + g.s.o.Account
+	}
+	return "Call this again to be asked once more."
 }
 
 func (g *gate) textFailed() string {

@@ -202,6 +202,14 @@ var badIssuers = map[string]http.HandlerFunc{
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"issuer":"https://other.example","token_endpoint":"https://other.example/token","device_authorization_endpoint":"https://other.example/device"}`)
 	},
+	"page": func(w http.ResponseWriter, r *http.Request) { // where the person is to sign in
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/device" {
+			io.WriteString(w, `{"device_code":"d","user_code":"ABCD-EFGH","verification_uri":"javascript:alert(1)","expires_in":60}`)
+			return
+		}
+		fmt.Fprintf(w, `{"issuer":"http://%[1]s","token_endpoint":"http://%[1]s/token","device_authorization_endpoint":"http://%[1]s/device"}`, r.Host)
+	},
 	"redirect": func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://issuer.example/.well-known/openid-configuration", http.StatusFound)
 	},

@@ -52,24 +52,6 @@ mcp-valet login work`,
 	},
 }
 
-// whichAccount is the error of a login that names no account.
-func (a *app) whichAccount() error {
-	cfg, _ := a.loadConfig(false) // one that cannot be read shows no accounts here
-	return &usageError{
-		msg:     "usage: mcp-valet login ACCOUNT (" + accountsOf(cfg) + "; a new one needs --issuer URL or --preset NAME)",
-		command: "login",
-	}
-}
-
-func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
-	err := a.loginTo(ctx, name, o)
-	var own *hinted
-	if errors.Is(err, keyring.ErrUnavailable) && !errors.As(err, &own) && o.again != "" {
-		return &hinted{err, "no keychain is to be had here; on a machine without one, choose the sealed file store: " + o.again}
-	}
-	return err
-}
-
 // loginTo tells its story from top to bottom: account, keychain, sign-in, save, trust, what next.
 func (a *app) loginTo(ctx context.Context, name string, o *loginOptions) error {
 	if !keyring.ValidName(name) {
@@ -197,17 +179,6 @@ func (a *app) lastSignIn(ctx context.Context, store *keyring.Store, account refr
 	return last, a.mustConfirm(ctx, "Sign in there? Say no if you did not make this change.")
 }
 
-// sayAlready tells a person who is signed in that they are.
-func (a *app) sayAlready(cred *keyring.Credential) {
-	last := refresh.State{} // as good as none where it cannot be read
-	if state, err := a.stateDir(); err == nil {
-		last, _ = refresh.ReadState(state, cred.Account)
-	}
-	if accountState(cred, last, time.Now()) != stateSignIn {
-		a.sayf("%s: already signed in%s; signing in anew.", cred.Account, asWhom(cred))
-	}
-}
-
 // settleTrust has what was agreed to for the account's servers written down before another credential comes: how old
 // records are read depends on that.
 func settleTrust(ctx context.Context, store *keyring.Store, cfg *config.Config, account string) error {
@@ -218,30 +189,6 @@ func settleTrust(ctx context.Context, store *keyring.Store, cfg *config.Config, 
 		}
 	}
 	return nil
-}
-
-// sayAccount shows where a sign-in goes.
-func (a *app) sayAccount(account refresh.Account) {
-	for _, l := range accountLines(account) {
-		a.sayf("    %-22s %s", l.label, printable(l.value))
-	}
-}
-
-// accountLines are the parts of an account that say where a sign-in goes.
-func accountLines(account refresh.Account) []trustLine {
-	e := account.Endpoints
-	var lines []trustLine
-	for _, l := range []trustLine{
-		{"issuer", account.Issuer}, {"client", account.ClientID}, {"proxy", account.Proxy}, {"CA file", account.CAFile},
-		{"authorization endpoint", e.Authorization}, {"device endpoint", e.DeviceAuthorization}, {"token endpoint", e.Token},
-		{"revocation endpoint", e.Revocation}, {"keys", e.JWKS},
-		{"scopes", strings.Join(account.Scopes, " ")}, {"audience", account.Audience}, {"resource", account.Resource},
-	} {
-		if l.value != "" {
-			lines = append(lines, l)
-		}
-	}
-	return lines
 }
 
 // loginSecret is the client secret to sign in with: from stdin, or the one kept earlier.
@@ -378,33 +325,6 @@ func (a *app) keepLogin(ctx context.Context, store *keyring.Store, cfg *config.C
 		}
 		return config.SetStore(b, config.Store{Kind: kind, KeyFile: cfg.Store.KeyFile})
 	})
-}
-
-// sayIssuerWords shows what the issuer says of its refusal: to the person at the terminal, who is signing in there, and
-// nowhere else, since it is not our text.
-func (a *app) sayIssuerWords(err error) {
-	var refusal *refresh.OAuthError
-	if errors.As(err, &refusal) && refusal.Code+refusal.Description != "" {
-		a.sayf("The issuer says: %q", person.Sanitize(refusal.Code+" "+refusal.Description, 300))
-	}
-}
-
-func (a *app) saySignedIn(cred *keyring.Credential) {
-	a.sayf("Signed in to %s%s.", cred.Account, asWhom(cred))
-	switch {
-	case cred.RefreshToken.IsZero() && cred.Expiry.IsZero():
-		a.sayf("The token has no expiry that we know of; it is used until the server refuses it.")
-	case cred.RefreshToken.IsZero():
-		a.sayf("The provider gave no refresh token: you will be asked again after %s. Scope offline_access often helps.", cred.Expiry.Local().Format(time.DateTime))
-	}
-}
-
-// asWhom is " as NAME", or "" where it is not known.
-func asWhom(cred *keyring.Credential) string {
-	if cred.Subject == "" {
-		return ""
-	}
-	return fmt.Sprintf(" as %q", person.Sanitize(cred.Subject, 80))
 }
 
 // trustServers trusts the servers that use the account, as it lists them, and says what to put into the client.

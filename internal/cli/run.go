@@ -176,7 +176,7 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 		if err != nil {
 			return nil, &about{account: now.Account, err: err}
 		}
-		l.signIns = &signIns{a, account, state, name}
+		l.signIns = &signIns{app: a, store: store, account: account, state: state, server: name}
 	}
 	return l, nil
 }

@@ -57,6 +57,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"proxied-issuer": startProxiedIssuer,
 	"note":           awaitNote,
 	"approve":        approve,
+	"old-trust":      oldTrust,
 }
 
 // setupScript gives a script a home of its own, and no more of the environment than a client gives.

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"mcp-valet/internal/cli"
 	"mcp-valet/internal/issuer"
+	"mcp-valet/keyring"
 	"mcp-valet/refresh"
 )
 
@@ -79,6 +81,27 @@ func approve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("there is nothing to approve: %+v", s)
 	}
 	ts.Check(issuerOf(ts).Approve(s.UserCode, "alice"))
+}
+
+// oldTrust is the script command old-trust SERVER: what was agreed to for it becomes a record without scopes, as older
+// programs wrote it into the sealed file store.
+func oldTrust(ts *testscript.TestScript, neg bool, args []string) {
+	store, err := keyring.Open(keyring.Options{
+		Kind: "file", StateDir: ts.Getenv("MCP_VALET_STATE_DIR"), KeyFile: ts.MkAbs("home/store.key"),
+	})
+	ts.Check(err)
+	key := keyring.TrustKey(args[0])
+	text, err := store.Get(context.Background(), key)
+	ts.Check(err)
+	var record map[string]any
+	ts.Check(json.Unmarshal([]byte(text.Reveal()), &record))
+	if record["scopes"] == nil {
+		ts.Fatalf("it has no scopes: %v", record)
+	}
+	delete(record, "scopes")
+	old, err := json.Marshal(record)
+	ts.Check(err)
+	ts.Check(store.Set(context.Background(), key, keyring.NewSecret(string(old))))
 }
 
 // startProxiedIssuer is the script command proxied-issuer: $ISSUER is https://example.com, with its certificates in

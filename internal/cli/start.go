@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"mcp-valet/internal/config"
@@ -130,12 +131,22 @@ func (a *app) renewRefused(ctx context.Context, s *session) error {
 // signIns has people sign in to a server's account by an agent, which outlives the launcher.
 type signIns struct {
 	app     *app
+	store   *keyring.Store
 	account refresh.Account
 	state   string // folder
 	server  string
+
+	origin atomic.Pointer[string] // where the last sign-in sent the person; nil until that is known
 }
 
+// Begin finds out, before anything else, which address may be shown: the note of a sign-in is a file.
 func (s *signIns) Begin(ctx context.Context, quiet bool) error {
+	switch c, err := s.store.Credential(ctx, s.account.Name); {
+	case err == nil:
+		s.origin.Store(&c.VerificationOrigin)
+	case errors.Is(err, keyring.ErrNotFound):
+		s.origin.Store(new(string))
+	}
 	if err := s.app.askSignIn(ctx, s.account.Name, s.server, quiet); err != nil {
 		return &about{server: s.server, err: aboutAccount(s.account, err)}
 	}
@@ -143,7 +154,12 @@ func (s *signIns) Begin(ctx context.Context, quiet bool) error {
 }
 
 func (s *signIns) State() (refresh.SignIn, error) {
-	return refresh.ReadSignIn(s.state, s.account.Name)
+	st, err := refresh.ReadSignIn(s.state, s.account.Name)
+	if origin := s.origin.Load(); origin != nil {
+		return st.Plausible(s.account, *origin), err
+	}
+	st.URI, st.URIComplete, st.UserCode = "", "", ""
+	return st, err
 }
 
 // secretToken is a token that does not renew: an API key or a personal access token.
@@ -179,8 +195,10 @@ func (a *app) takeSnapshot(ctx context.Context, name string) error {
 	if l.snapshot == "" {
 		return nil // no credential, no gate
 	}
+	messages := &eachOnce{to: a.stderr}
+	defer messages.flush()
 	err = wrapper.TakeSnapshot(ctx, wrapper.Options{
-		Name: name, Account: l.account, Starter: l.starter, Snapshot: l.snapshot, Err: a.stderr, MaxMessage: l.maxMessage,
+		Name: name, Account: l.account, Starter: l.starter, Snapshot: l.snapshot, Err: messages, MaxMessage: l.maxMessage,
 	})
 	if err != nil {
 		return &about{account: l.account, server: name, err: fmt.Errorf("trying out the server: %w", err)}

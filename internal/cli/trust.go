@@ -180,7 +180,7 @@ func quoteAll(args []string) string {
 const scopesLabel = "scopes"
 
 // differences lists the labels of what a description of a server has that the one agreed to has not. Fewer scopes are
-// none.
+// no difference; none at all are one: the issuer chooses then (RFC 6749 section 3.3).
 func differences(then, now *keyring.Trust) []string {
 	was := map[string]string{}
 	for _, l := range trustLines(then) {
@@ -197,10 +197,9 @@ func differences(then, now *keyring.Trust) []string {
 	return append(diff, slices.Sorted(maps.Keys(was))...)
 }
 
-// within tells whether the scopes asked for are among those agreed to. Asking for none is not asking for fewer: the
-// issuer chooses then (RFC 6749 section 3.3).
+// within tells whether the scopes asked for are among those agreed to.
 func within(asked, agreed []string) bool {
-	return len(asked) > 0 && !slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(agreed, s) })
+	return !slices.ContainsFunc(asked, func(s string) bool { return !slices.Contains(agreed, s) })
 }
 
 // serversOf lists the servers that use an account, by name.
@@ -232,7 +231,7 @@ func describe(cfg *config.Config, name string) (*keyring.Trust, error) {
 func describeEntry(cfg *config.Config, name string) (*keyring.Trust, error) {
 	entry, ok := cfg.Servers[name]
 	if !ok {
-		return nil, &config.Error{Path: cfg.Path, Key: "mcpServers", Msg: fmt.Sprintf("there is no server %q", name)}
+		return nil, &config.Error{Path: cfg.Path, Key: "mcpServers", Msg: fmt.Sprintf("there is no server %q (%s)", name, knownNames(name, sortedKeys(cfg.Servers)))}
 	}
 	t := &keyring.Trust{Server: name, Command: entry.Command, Args: entry.Args, Dir: entry.Cwd}
 	for k, v := range entry.Env {

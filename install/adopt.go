@@ -17,6 +17,10 @@ type Adopted struct {
 	Option    bool   `json:"option,omitempty"`    // the argument before it names it, and goes with it
 	Prefix    string `json:"prefix,omitempty"`    // what stood before it in the argument: "--api-key="
 	AsWritten bool   `json:"asWritten,omitempty"` // it was written with other escapes than ours; the keychain has its text, too
+	// Stays says that it is in plain text all the same, in our config or the client's: it was copied to the keychain so that
+	// no record holds it. Variable is then no variable.
+	Stays  bool   `json:"stays,omitempty"`
+	Member string `json:"member,omitempty"` // JSON Pointer (RFC 6901) to where it stood, if that is no argument, nor the variable of its name
 }
 
 // Kept is what the keychain has of an adopted secret.
@@ -65,9 +69,71 @@ func Fill(entry []byte, secrets []Adopted, kept map[string]Kept) ([]byte, error)
 	})
 }
 
-// Without leaves secrets out of an entry.
+// Without leaves secrets out of an entry, less those that stay.
 func Without(entry []byte, secrets []Adopted) ([]byte, error) {
-	return Fill(entry, secrets, nil)
+	return Fill(entry, Moving(secrets), nil)
+}
+
+// Moving are the secrets that leave the entry.
+func Moving(secrets []Adopted) []Adopted {
+	return slices.DeleteFunc(slices.Clone(secrets), func(a Adopted) bool { return a.Stays })
+}
+
+// Staying are the secrets that stay in an entry, as they are numbered once the others have left it.
+func Staying(secrets []Adopted) (staying []Adopted) {
+	gone := leaving(secrets)
+	for _, a := range secrets {
+		if !a.Stays {
+			continue
+		}
+		number := a.Argument
+		for n := range number {
+			if gone[n] {
+				a.Argument--
+			}
+		}
+		staying = append(staying, a)
+	}
+	return staying
+}
+
+// Former gives the number that an argument of the entry had before the secrets left it.
+func Former(secrets []Adopted, number int) int {
+	gone := leaving(secrets)
+	for n := 1; n <= number; n++ {
+		if gone[n] {
+			number++
+		}
+	}
+	return number
+}
+
+// leaving are the numbers of the arguments that leave an entry.
+func leaving(secrets []Adopted) map[int]bool {
+	gone := map[int]bool{}
+	for _, a := range Moving(secrets) {
+		if a.Argument == 0 {
+			continue
+		}
+		gone[a.Argument] = true
+		if a.Option {
+			gone[a.Argument-1] = true
+		}
+	}
+	return gone
+}
+
+// HideMembers is Hide for those secrets that are neither arguments nor variables, as far as an entry has them.
+func HideMembers(entry []byte, server string, secrets []Adopted) []byte {
+	for _, a := range secrets {
+		if a.Member == "" {
+			continue
+		}
+		if hidden, err := Hide(entry, server, []Adopted{a}); err == nil {
+			entry = hidden
+		}
+	}
+	return entry
 }
 
 // text is the JSON string that holds the secret. Its text as written counts only while it says the same: the secret may
@@ -108,11 +174,33 @@ func rewrite(entry []byte, secrets []Adopted, by func(Adopted) (string, bool)) (
 
 // find gives the value that a secret stands in.
 func (a Adopted) find(entry []byte) (hujson.Value, error) {
+	if a.Member != "" {
+		return a.findMember(entry)
+	}
 	items, i, err := a.among(entry)
 	if err != nil {
 		return hujson.Value{}, err
 	}
 	return items.values[i], nil
+}
+
+func (a Adopted) findMember(entry []byte) (hujson.Value, error) {
+	root, err := hujson.Parse(entry)
+	if err == nil {
+		if v := root.Find(a.Member); v != nil && isText(*v) {
+			return *v, nil
+		}
+	}
+	return hujson.Value{}, fmt.Errorf("the entry has no text in %q", a.Member)
+}
+
+// TextAt gives the text that a JSON Pointer leads to, or "".
+func TextAt(entry []byte, pointer string) string {
+	v, err := Adopted{Member: pointer}.findMember(entry)
+	if err != nil {
+		return ""
+	}
+	return textOf(v)
 }
 
 // items are the members of "env" or the elements of "args".
@@ -158,14 +246,24 @@ func (a Adopted) among(entry []byte) (items, int, error) {
 
 // String names the secret to a person.
 func (a Adopted) String() string {
-	if a.Argument > 0 {
+	switch {
+	case a.Argument > 0:
 		return fmt.Sprintf("argument %d", a.Argument)
+	case a.Member != "":
+		return fmt.Sprintf("%+q", a.Member)
 	}
 	return a.Variable
 }
 
 // takeOut leaves the secret out of an entry, and the option that names it.
 func (a Adopted) takeOut(entry []byte) ([]byte, error) {
+	if a.Member != "" { // it is not ours to take a key away that only the client knows
+		v, err := a.findMember(entry)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Concat(entry[:v.StartOffset], []byte(`""`), entry[v.EndOffset:]), nil
+	}
 	in, i, err := a.among(entry)
 	if err != nil {
 		return nil, err
@@ -200,11 +298,7 @@ func (in items) to(i int) int {
 
 // Moved gives the arguments without those that hold adopted secrets.
 func Moved(args []string, secrets []Adopted) []string {
-	gone := map[int]bool{}
-	for _, a := range secrets {
-		gone[a.Argument] = true
-		gone[a.Argument-1] = gone[a.Argument-1] || a.Option
-	}
+	gone := leaving(secrets)
 	var left []string
 	for i, arg := range args {
 		if !gone[i+1] {
@@ -224,12 +318,17 @@ func ArgumentSecret(args []string, which, variable string) (Adopted, string, err
 		case (number && strings.HasPrefix(arg, "-") || option) && cut:
 			return Adopted{Variable: variable, Argument: i + 1, Prefix: name + "="}, value, notEmpty(which, value)
 		case number:
-			return Adopted{Variable: variable, Argument: i + 1}, arg, notEmpty(which, arg)
+			return Adopted{Variable: variable, Argument: i + 1, Option: behindOption(args, i)}, arg, notEmpty(which, arg)
 		case option && i+1 < len(args):
 			return Adopted{Variable: variable, Argument: i + 2, Option: true}, args[i+1], notEmpty(which, args[i+1])
 		}
 	}
 	return Adopted{}, "", fmt.Errorf("the entry has no argument %q", which)
+}
+
+// behindOption tells whether an argument is what the one before it says: left alone, that option would take the next one.
+func behindOption(args []string, i int) bool {
+	return i > 0 && strings.HasPrefix(args[i-1], "-") && args[i-1] != "--" && !strings.Contains(args[i-1], "=") && !strings.HasPrefix(args[i], "-")
 }
 
 func notEmpty(which, value string) error {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tailscale/hujson"
-
 	"mcp-valet/keyring"
 )
 
@@ -22,19 +20,20 @@ const mostBackups = 5
 // BackupDir is the folder of the backups.
 func BackupDir(stateDir string) string { return filepath.Join(stateDir, "backups") }
 
-// Backup keeps a client's config as it was before a change, less the secrets that have been adopted, by the reference
-// that stands for each; they are taken out of the earlier backups as well. The oldest backups beyond five are removed.
-func (c Client) Backup(stateDir string, text []byte, adopted map[string]keyring.Secret) error {
+// Backup keeps a client's config as it was before a change, less the secrets that are known, by the reference that stands
+// for each, and less what looks like a secret in any of its entries; both are taken out of the earlier backups as well.
+// The oldest backups beyond five are removed.
+func (c Client) Backup(stateDir string, text []byte, known map[string]keyring.Secret) error {
 	names, err := c.backups(stateDir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := scrubFile(filepath.Join(BackupDir(stateDir), name), adopted); err != nil {
+		if err := c.scrubFile(filepath.Join(BackupDir(stateDir), name), known); err != nil {
 			return err
 		}
 	}
-	clean, err := scrub(text, adopted)
+	clean, err := c.scrub(text, known)
 	if err != nil {
 		return fmt.Errorf("keeping a backup: %w", err)
 	}
@@ -74,15 +73,12 @@ func (c Client) backups(stateDir string) ([]string, error) {
 }
 
 // scrubFile takes secrets out of a backup. One that is not JSON any more was damaged; nobody can tell what it holds.
-func scrubFile(path string, adopted map[string]keyring.Secret) error {
-	if len(adopted) == 0 {
-		return nil
-	}
+func (c Client) scrubFile(path string, known map[string]keyring.Secret) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading a backup: %w", err)
 	}
-	clean, err := scrub(text, adopted)
+	clean, err := c.scrub(text, known)
 	switch {
 	case err != nil:
 		err = os.Remove(path)
@@ -93,75 +89,4 @@ func scrubFile(path string, adopted map[string]keyring.Secret) error {
 		return fmt.Errorf("taking a secret out of a backup: %w", err)
 	}
 	return nil
-}
-
-// shortSecret is the length in bytes below which a secret may occur by chance: it is then looked for only as the whole
-// value of a variable of its own name.
-const shortSecret = 8
-
-// scrub puts references in place of secrets, wherever they stand in a text. adopted has them by their reference.
-func scrub(text []byte, adopted map[string]keyring.Secret) ([]byte, error) {
-	root, err := hujson.Parse(bytes.Clone(text))
-	if err != nil {
-		return nil, errors.New("the text is not JSON")
-	}
-	s := scrubber{text: text}
-	for ref, secret := range adopted {
-		if value := secret.Reveal(); value != "" {
-			s.secrets = append(s.secrets, replacement{ref, value})
-		}
-	}
-	// The longest first: one may be part of another.
-	slices.SortFunc(s.secrets, func(x, y replacement) int {
-		if len(x.value) != len(y.value) {
-			return len(y.value) - len(x.value)
-		}
-		return strings.Compare(x.ref, y.ref)
-	})
-	s.walk("", root)
-	return append(s.out, text[s.at:]...), nil
-}
-
-type replacement struct{ ref, value string }
-
-type scrubber struct {
-	secrets []replacement
-	text    []byte
-	at      int // text before this offset is done
-	out     []byte
-}
-
-// walk goes through the values in the order of the text. key is that of the member that v is the value of.
-func (s *scrubber) walk(key string, v hujson.Value) {
-	switch box := v.Value.(type) {
-	case *hujson.Array:
-		for _, e := range box.Elements {
-			s.walk("", e)
-		}
-	case *hujson.Object:
-		for _, m := range box.Members {
-			s.walk(textOf(m.Name), m.Value)
-		}
-	case hujson.Literal:
-		if !isText(v) {
-			return
-		}
-		old := textOf(v)
-		if clean := s.clean(key, old); clean != old {
-			s.out = append(append(s.out, s.text[s.at:v.StartOffset]...), encode(clean)...)
-			s.at = v.EndOffset
-		}
-	}
-}
-
-func (s *scrubber) clean(key, value string) string {
-	for _, r := range s.secrets {
-		switch {
-		case len(r.value) >= shortSecret:
-			value = strings.ReplaceAll(value, r.value, r.ref)
-		case value == r.value && strings.HasSuffix(r.ref, "/"+key):
-			value = r.ref
-		}
-	}
-	return value
 }

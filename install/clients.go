@@ -108,6 +108,18 @@ func (c Client) File(s System) (string, error) {
 	return "", fmt.Errorf("%s: %w; looked for: %s", c.Title, ErrNoFile, strings.Join(places, ", "))
 }
 
+// Found lists every config of the client that there is on a system.
+func (c Client) Found(s System) (files []string) {
+	for _, place := range c.Files[s.GOOS] {
+		for _, file := range s.matches(s.expand(place)) {
+			if _, err := s.Stat(file); err == nil && file != "" {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
+}
+
 // matches lists the files that a path with * in it may mean.
 func (s System) matches(path string) []string {
 	if !strings.Contains(path, "*") {

@@ -248,7 +248,7 @@ func TestArgumentSecret(t *testing.T) {
 		{"1", install.Adopted{Argument: 1, Prefix: "--api-key="}, "abc"},
 		{"--api-key", install.Adopted{Argument: 1, Prefix: "--api-key="}, "abc"},
 		{"-t", install.Adopted{Argument: 3, Option: true}, "tok"},
-		{"3", install.Adopted{Argument: 3}, "tok"},
+		{"3", install.Adopted{Argument: 3, Option: true}, "tok"},
 		{"4", install.Adopted{Argument: 4}, "plain"},
 	} {
 		tt.want.Variable = "V"

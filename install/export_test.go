@@ -18,5 +18,6 @@ func ProcessesNow() (names, paths []string, err error) {
 
 // Scrub is how secrets leave a backup.
 func Scrub(text []byte, adopted map[string]keyring.Secret) ([]byte, error) {
-	return scrub(text, adopted)
+	c, _ := ClientNamed("claude-desktop")
+	return c.scrub(text, adopted)
 }

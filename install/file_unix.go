@@ -19,6 +19,19 @@ func keepOwner(f *os.File, old fs.FileInfo) error {
 	return f.Chown(int(stat.Uid), int(stat.Gid))
 }
 
+// Links counts the names that a file has; 0 for one that cannot be looked at.
+func Links(path string) int {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return int(stat.Nlink)
+}
+
 // moveOver renames a file over another and makes that last.
 func moveOver(from, to string) error {
 	if err := os.Rename(from, to); err != nil {

@@ -11,6 +11,20 @@ import (
 // keepOwner gives a new file the owner of the one that it replaces: on Windows it is the folder's affair.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }
 
+// Links counts the names that a file has; 0 for one that cannot be looked at.
+func Links(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var info syscall.ByHandleFileInformation
+	if err := syscall.GetFileInformationByHandle(syscall.Handle(f.Fd()), &info); err != nil {
+		return 0
+	}
+	return int(info.NumberOfLinks)
+}
+
 // moveOver renames a file over another. A virus scanner or an editor may hold that one for a moment.
 func moveOver(from, to string) error {
 	const sharingViolation = syscall.Errno(32)

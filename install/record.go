@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mcp-valet/keyring"
 )
@@ -28,6 +29,10 @@ type Record struct {
 	Insertion Insertion       `json:"insertion,omitzero"` // where the client had no such entry: what was added
 	Made      bool            `json:"made"`               // install made the entry of our config
 	Ours      json.RawMessage `json:"ours,omitempty"`     // what our config said of the server then, in words of its own
+	// Out says that uninstall has taken it out. It is remembered all the same: a client that has its config in memory may
+	// write our entry back, and the secrets are in the keychain alone.
+	Out   bool      `json:"out,omitempty"`
+	OutAt time.Time `json:"outAt,omitzero"`
 }
 
 const (

@@ -35,6 +35,34 @@ func DetectSecret(name, value string) (kind string, found bool) {
 	return "", false
 }
 
+// DetectArgument judges an argument by itself and by the option that it belongs to.
+func DetectArgument(args []string, i int) (kind string, found bool) {
+	name, value, cut := strings.Cut(args[i], "=")
+	switch {
+	case strings.HasPrefix(name, "-") && cut:
+		return DetectSecret(name, value)
+	case strings.HasPrefix(name, "-"):
+		return "", false
+	case behindOption(args, i):
+		return DetectSecret(args[i-1], args[i])
+	}
+	return DetectSecret("", args[i])
+}
+
+// WhichArgument says how [ArgumentSecret] is told of an argument: by its option, where that says which one it is.
+func WhichArgument(args []string, i int) string {
+	which := ""
+	if name, _, cut := strings.Cut(args[i], "="); cut && strings.HasPrefix(name, "-") {
+		which = name
+	} else if behindOption(args, i) {
+		which = args[i-1]
+	}
+	if at, _, err := ArgumentSecret(args, which, ""); which == "" || err != nil || at.Argument != i+1 {
+		return strconv.Itoa(i + 1)
+	}
+	return which
+}
+
 // placeholder is what stands for a value that is filled in elsewhere.
 var placeholder = regexp.MustCompile(`^(\$\{[^{}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%|\{\{[^{}]*\}\}|<[^<>]*>)$`)
 

@@ -73,7 +73,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	global.SetInterspersed(false)
 	version := global.Bool("version", false, "print the version")
 	if err := global.Parse(args); err != nil {
-		return a.parseError(err, a.usage)
+		return a.parseError(err, "", a.usage)
 	}
 	rest := global.Args()
 	if *version {
@@ -85,6 +85,9 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	}
 	if rest[0] == "help" {
 		return a.help(rest[1:])
+	}
+	if len(rest) == 2 && (rest[1] == "--help" || rest[1] == "-h") && a.groupUsage(rest[0]) {
+		return nil
 	}
 	c, rest, err := a.find(rest)
 	if err != nil {
@@ -102,7 +105,7 @@ func (a *app) find(words []string) (command, []string, error) {
 		}
 	}
 	if sub := a.subcommands(words[0]); len(sub) > 0 {
-		return command{}, nil, &usageError{msg: fmt.Sprintf("%q needs one of: %s", words[0], strings.Join(sub, ", "))}
+		return command{}, nil, &usageError{msg: fmt.Sprintf("%q needs one of: %s", words[0], strings.Join(sub, ", ")), command: words[0]}
 	}
 	return command{}, nil, &usageError{msg: fmt.Sprintf("there is no command %q", words[0])}
 }
@@ -124,7 +127,7 @@ func (a *app) runCommand(ctx context.Context, c command, words []string) error {
 	fs.SetInterspersed(!c.ownArgs)
 	run := c.flags(a, fs)
 	if err := fs.Parse(words); err != nil {
-		return a.parseError(err, func(w io.Writer) { a.commandUsage(w, c, fs) })
+		return a.parseError(err, c.name, func(w io.Writer) { a.commandUsage(w, c, fs) })
 	}
 	args := fs.Args()
 	if len(args) < c.min || (c.max >= 0 && len(args) > c.max) {
@@ -146,18 +149,21 @@ func (a *app) flagSet(name string) *pflag.FlagSet {
 }
 
 // parseError turns a failure to parse options into help (asked for) or a usage error.
-func (a *app) parseError(err error, usage func(io.Writer)) error {
+func (a *app) parseError(err error, command string, usage func(io.Writer)) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		usage(a.stdout)
 		return nil
 	}
-	return &usageError{msg: err.Error()}
+	return &usageError{msg: err.Error(), command: command}
 }
 
 // help prints the help of the command that words name, or the list of commands.
 func (a *app) help(words []string) error {
 	if len(words) == 0 {
 		a.usage(a.stdout)
+		return nil
+	}
+	if len(words) == 1 && a.groupUsage(words[0]) {
 		return nil
 	}
 	c, _, err := a.find(words)
@@ -168,6 +174,23 @@ func (a *app) help(words []string) error {
 	c.flags(a, fs)
 	a.commandUsage(a.stdout, c, fs)
 	return nil
+}
+
+// groupUsage prints the commands that begin with a word which is no command by itself, and tells whether there are any.
+func (a *app) groupUsage(first string) bool {
+	if slices.ContainsFunc(a.table, func(c command) bool { return c.name == first }) {
+		return false
+	}
+	some := slices.DeleteFunc(slices.Clone(a.table), func(c command) bool { return c.hidden || !strings.HasPrefix(c.name, first+" ") })
+	if len(some) == 0 {
+		return false
+	}
+	fmt.Fprintf(a.stdout, "Usage: %s %s COMMAND [options]\n\nCommands:\n", program, first)
+	for _, c := range some {
+		fmt.Fprintf(a.stdout, "  %-32s %s\n", strings.TrimSpace(c.name+" "+c.args), c.short)
+	}
+	fmt.Fprintf(a.stdout, "\nEach has --help with an example.\n")
+	return true
 }
 
 // usage prints the list of commands.

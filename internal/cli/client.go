@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
+	"mcp-valet/internal/person"
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/proc"
 )
 
@@ -40,7 +43,7 @@ func (o *clientOptions) declare(fs *pflag.FlagSet) {
 func (o *clientOptions) clientFile() (install.Client, string, error) {
 	client, ok := install.ClientNamed(cmpOr(o.client, defaultClient))
 	if !ok {
-		return client, "", &usageError{msg: fmt.Sprintf("there is no client %q: %s", o.client, clientNames())}
+		return client, "", unknownClient(o.client)
 	}
 	if o.file != "" {
 		file, err := filepath.Abs(o.file)
@@ -50,12 +53,15 @@ func (o *clientOptions) clientFile() (install.Client, string, error) {
 	return client, file, err
 }
 
-func clientNames() string {
-	names := ""
+func unknownClient(name string) error {
+	var names []string
 	for _, c := range install.Clients() {
-		names += " " + c.Name
+		names = append(names, c.Name)
 	}
-	return names[1:]
+	return &hinted{
+		&usageError{msg: fmt.Sprintf("there is no client %q; known clients: %s", name, strings.Join(names, ", "))},
+		"for another one, make the server's entry in our config (mcp-valet config edit), and have the client start: mcp-valet run NAME",
+	}
 }
 
 // clientRuns tells whether a client runs. Tests of this package replace it: what runs on the machine is not theirs.
@@ -138,7 +144,8 @@ type entryState int
 const (
 	entryGone     entryState = iota
 	entryOurs                // it starts the server through us
-	entryOriginal            // it is what it was before, with its secrets or without them
+	entryOriginal            // it is what it was before, secrets and all
+	entryLess                // it is that less its secrets, as uninstall leaves it
 	entryOther               // somebody has written another
 )
 
@@ -161,15 +168,76 @@ func stateOf(doc *install.Document, r install.Record) entryState {
 	if r.Original == "" {
 		return entryOther
 	}
-	without, err := install.Without([]byte(r.Original), r.Secrets)
-	if err == nil && install.Same(raw, without) {
-		return entryOriginal
-	}
 	hidden, err := install.Hide(raw, r.Server, r.Secrets)
 	if err == nil && install.Same(hidden, []byte(r.Original)) {
 		return entryOriginal
 	}
+	if less, err := lessSecrets(raw, r); err == nil && less {
+		return entryLess
+	}
 	return entryOther
+}
+
+// lessSecrets tells whether an entry is what was there before install, less the secrets that left it.
+func lessSecrets(raw []byte, r install.Record) (bool, error) {
+	without, err := install.Without([]byte(r.Original), r.Secrets)
+	if err != nil {
+		return false, err
+	}
+	hidden, err := install.Hide(raw, r.Server, install.Staying(r.Secrets))
+	return err == nil && install.Same(hidden, without), nil
+}
+
+// startsThis lists the entries of a client's config that start a server through mcp-valet.
+func startsThis(doc *install.Document) (names []string) {
+	for _, name := range doc.Names() {
+		if _, ours := startsOurs(doc, name); ours {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// vault is what a person calls the place where secrets are kept.
+func (a *app) vault(cfg *config.Config) string {
+	if a.storeKind(cfg) == keyring.KindFile {
+		return "the sealed store"
+	}
+	return "the keychain"
+}
+
+// knownSecrets are those that the keychain lists, by their references. It is a help for finding them in other texts: what
+// cannot be read is left out.
+func knownSecrets(ctx context.Context, store *keyring.Store) map[string]keyring.Secret {
+	known := map[string]keyring.Secret{}
+	if store == nil {
+		return known
+	}
+	keys, err := store.Index()
+	if err != nil {
+		return known
+	}
+	for _, ref := range sortKeys(keys).secrets {
+		if strings.HasSuffix(ref.Key, install.LiteralKey("")) {
+			continue
+		}
+		v, err := store.Get(ctx, keyring.SecretKey(ref.Owner, ref.Key))
+		switch {
+		case err == nil:
+			known[install.Reference(ref.Owner, ref.Key)] = v
+		case !errors.Is(err, keyring.ErrNotFound):
+			return known // locked: the next one would take as long to say so
+		}
+	}
+	return known
+}
+
+// confirmOrYes is mustConfirm for a command that has --yes.
+func (a *app) confirmOrYes(ctx context.Context, question string) error {
+	if !person.Interactive() {
+		return &refusal{"this needs a person's answer, and there is no terminal", "run it in a terminal, or say --yes to agree to all of the above"}
+	}
+	return a.mustConfirm(ctx, question)
 }
 
 // asWords writes a server of our config for a record, to be compared later.

@@ -73,7 +73,7 @@ func (a *app) configCheck() error {
 	if len(wrong) > 0 {
 		return errors.Join(wrong...)
 	}
-	fmt.Fprintf(a.stdout, "%s: good, %d accounts, %d servers\n", cfg.Path, len(cfg.Accounts), len(cfg.Servers))
+	fmt.Fprintf(a.stdout, "%s: good, %s, %s\n", cfg.Path, count(len(cfg.Accounts), "account"), count(len(cfg.Servers), "server"))
 	return nil
 }
 

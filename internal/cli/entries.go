@@ -45,7 +45,7 @@ func (a *app) notInstalled(names []string) ([]string, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		return slices.ContainsFunc(all, func(r install.Record) bool { return r.Server == name })
+		return slices.ContainsFunc(all, func(r install.Record) bool { return !r.Out && r.Server == name })
 	}), nil
 }
 

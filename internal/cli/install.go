@@ -80,11 +80,10 @@ func (a *app) install(ctx context.Context, name string, o *installOptions) error
 	if err != nil {
 		return err
 	}
-	if server, ours := startsOurs(doc, name); ours {
-		a.sayf("%s starts %s through mcp-valet already (server %s). Nothing to do.", client.Title, printable(name), server)
-		return nil
-	}
 	p := &installPlan{a: a, o: o, client: client, file: file, name: name, doc: doc, cfg: cfg}
+	if server, ours := startsOurs(doc, name); ours {
+		return a.already(ctx, p, server)
+	}
 	if err := p.make(ctx); err != nil {
 		return err
 	}
@@ -95,7 +94,7 @@ func (a *app) install(ctx context.Context, name string, o *installOptions) error
 		return err
 	}
 	if !o.yes {
-		if err := a.mustConfirm(ctx, "Do this, and start the server like this from now on?"); err != nil {
+		if err := a.confirmOrYes(ctx, "Do this, and start the server like this from now on?"); err != nil {
 			return err
 		}
 	}
@@ -118,6 +117,9 @@ func startsOurs(doc *install.Document, name string) (server string, ours bool) {
 
 func (a *app) sayInstalled(p *installPlan) {
 	a.sayf("\n%s starts %s through mcp-valet from now on. To undo it: mcp-valet uninstall %s", p.client.Title, printable(p.name), p.server)
+	for _, s := range p.open {
+		p.sayOpen(s)
+	}
 	if len(p.found) == 0 {
 		return
 	}
@@ -128,6 +130,20 @@ func (a *app) sayInstalled(p *installPlan) {
 		} else {
 			a.sayf("    (%s: have it revoked; it is kept for uninstall --restore-secrets alone)", s.at.Variable)
 		}
+	}
+}
+
+// sayOpen says of a secret that stays in plain text where that is now, and what mends it.
+func (p *installPlan) sayOpen(s openSecret) {
+	where := p.cfg.Path
+	switch {
+	case s.at.Argument > 0:
+		p.a.sayf("NOT PROTECTED: the secret in %s (%s) is in plain text in our config now, and on the server's command line: %s", s.at, s.kind, where)
+		p.a.sayf("    If the server can read it from a variable: mcp-valet uninstall %s --restore-secrets, then install it with --secret-arg %s=VARIABLE", p.server, s.which)
+	case strings.HasPrefix(s.at.Member, install.VariableMember("")):
+		p.a.sayf("NOT PROTECTED: the secret in %s is in plain text in our config now: %s", s.at, where)
+	default:
+		p.a.sayf("NOT PROTECTED: the secret in %s is in plain text in the client's config still: %s", s.at, p.file)
 	}
 }
 
@@ -143,17 +159,7 @@ func (a *app) afterInstall(ctx context.Context, p *installPlan) error {
 			return err
 		}
 	}
-	if err := a.takeSnapshot(ctx, p.server); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		_, hint := classify(err)
-		a.sayf("The server was run once, to know its tools beforehand. That did not go well: %v", err)
-		if hint != "" {
-			a.sayf("%s: hint: %s", program, a.here(hint))
-		}
-	}
-	return nil
+	return a.tryOut(ctx, cfg, p)
 }
 
 // offerLogin has the person sign in, if they are not and want to.

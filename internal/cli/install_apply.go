@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
@@ -27,11 +28,13 @@ func (p *installPlan) apply(ctx context.Context) error {
 	if err := p.a.mayEdit(ctx, p.client, &p.o.clientOptions); err != nil {
 		return err
 	}
+	p.knownSecrets = knownSecrets(ctx, p.store)
+	maps.Copy(p.knownSecrets, p.adopted())
 	return install.Update(p.file, p.writeClient)
 }
 
 func (p *installPlan) keepSecrets(ctx context.Context) error {
-	for _, s := range p.found {
+	for _, s := range p.secrets() {
 		for key, value := range map[string]keyring.Secret{s.at.Variable: s.kept.Value, install.LiteralKey(s.at.Variable): s.kept.AsWritten} {
 			if value.IsZero() {
 				continue
@@ -95,17 +98,21 @@ func (p *installPlan) writeClient(text []byte) ([]byte, error) {
 	if there != (p.original != nil) || !bytes.Equal(now, p.original) {
 		return nil, &install.Error{Path: p.file, Line: doc.Line(p.name), Msg: "the entry was changed by another program meanwhile; to start over, run the command again"}
 	}
-	r := install.Record{Server: p.server, Client: p.client.Name, File: p.file, Name: p.name, At: at, Secrets: p.hidden(false), Made: p.made, Ours: asWords(p.entry)}
+	r := install.Record{Server: p.server, Client: p.client.Name, File: p.file, Name: p.name, At: at, Made: p.made, Ours: p.recordWords()}
 	value := doc.Wrapped(p.ours, p.original)
-	r.Written = string(value)
+	r.Written = string(install.HideMembers(value, p.server, p.hidden()))
 	backup := text
 	var after []byte
 	if there {
-		hidden, err := install.Hide(p.original, p.server, r.Secrets)
+		original, secrets, err := p.recordOriginal()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.file, err)
 		}
-		r.Original = string(hidden)
+		r.Original, r.Secrets = string(original), secrets
+		hidden, err := install.Hide(p.original, p.server, p.hidden())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.file, err)
+		}
 		backup = doc.Replace(p.name, hidden)
 		after = doc.Replace(p.name, value)
 	} else {
@@ -114,13 +121,13 @@ func (p *installPlan) writeClient(text []byte) ([]byte, error) {
 	if err := install.SaveRecord(p.state, r); err != nil {
 		return nil, err
 	}
-	return after, p.client.Backup(p.state, backup, p.adopted())
+	return after, p.client.Backup(p.state, backup, p.knownSecrets)
 }
 
 // adopted are the secrets by what stands for them outside of the keychain.
 func (p *installPlan) adopted() map[string]keyring.Secret {
 	all := map[string]keyring.Secret{}
-	for _, s := range p.found {
+	for _, s := range p.secrets() {
 		all[install.Reference(p.server, s.at.Variable)] = s.kept.Value
 	}
 	return all

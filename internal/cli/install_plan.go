@@ -27,16 +27,22 @@ type installPlan struct {
 	store  *keyring.Store    // nil: there is none, and none is needed
 	state  string
 
-	server   string        // its name in our config
-	original []byte        // the client's entry; nil: it has none
-	found    []foundSecret // secrets that move to the keychain
-	again    []string      // variables whose secrets the keychain must have already
-	open     []openSecret  // secrets that stay in plain text
-	entry    config.Server // the entry of our config
-	made     bool          // install makes it
-	desktop  map[string]string
-	trust    *keyring.Trust // what the person agrees to
-	ours     install.Entry  // what the client's config will say
+	server       string          // its name in our config
+	original     []byte          // the client's entry; nil: it has none
+	found        []foundSecret   // secrets that move to the keychain
+	again        []string        // variables whose secrets the keychain must have already
+	open         []openSecret    // secrets that stay in plain text
+	taken        map[int]bool    // numbers of the arguments that move
+	tomb         *install.Record // what is remembered of the same entry, which was taken out
+	resumed      bool            // the client's entry is what uninstall has left: it goes on from there
+	takenUp      []string        // variables whose secrets the keychain has from an install before
+	lost         []string        // those that it has no more
+	entry        config.Server   // the entry of our config
+	made         bool            // install makes it
+	desktop      map[string]string
+	trust        *keyring.Trust            // what the person agrees to
+	ours         install.Entry             // what the client's config will say
+	knownSecrets map[string]keyring.Secret // by their references
 }
 
 // foundSecret is a secret of the client's entry that moves to the keychain.
@@ -47,10 +53,11 @@ type foundSecret struct {
 	other bool // the keychain holds another value under its name
 }
 
-// openSecret is an argument that looks like a secret.
+// openSecret is a secret that stays in plain text: an argument, or a copy in a place that is not ours.
 type openSecret struct {
-	number int
-	kind   string
+	foundSecret
+	copied bool   // it is one because a secret that moves stands in it
+	which  string // how --secret-arg is told of it; "" where it is no argument
 }
 
 func (p *installPlan) make(ctx context.Context) (err error) {
@@ -70,7 +77,9 @@ func (p *installPlan) make(ctx context.Context) (err error) {
 			err = p.notLost()
 		}
 	default:
-		err = p.unknown()
+		if err = p.notLost(); err == nil {
+			err = p.unknown()
+		}
 	}
 	if err != nil {
 		return err
@@ -87,10 +96,19 @@ func (p *installPlan) make(ctx context.Context) (err error) {
 
 // notLost refuses to install anew what is installed: what is remembered of the client's own entry would be lost.
 func (p *installPlan) notLost() error {
-	records, err := install.Records(p.state, p.server)
+	records, err := install.AllRecords(p.state)
 	for _, r := range records {
-		if r.File == p.file && r.Name == p.name {
-			return &refusal{p.client.Title + " has lost the entry of " + p.server + ", which mcp-valet had put there", "to put it back: mcp-valet reapply " + p.server}
+		if r.File != p.file || r.Name != p.name {
+			continue
+		}
+		if r.Out && r.Original != "" {
+			return &refusal{
+				fmt.Sprintf("%s has no entry %s any more, which mcp-valet had taken out", p.client.Title, printable(p.name)),
+				fmt.Sprintf("to have the client's own entry again: mcp-valet uninstall %s --force; to have ours: mcp-valet reapply %s", r.Server, r.Server),
+			}
+		}
+		if !r.Out {
+			return &refusal{p.client.Title + " has lost the entry of " + r.Server + ", which mcp-valet had put there", "to put it back: mcp-valet reapply " + r.Server}
 		}
 	}
 	return err
@@ -106,14 +124,28 @@ func (p *installPlan) unknown() error {
 		names[i] = printable(n)
 	}
 	return &hinted{
-		&install.Error{Path: p.file, Msg: fmt.Sprintf("has no server %s; it has: %s", printable(p.name), strings.Join(names, ", "))},
+		&install.Error{Path: p.file, Msg: fmt.Sprintf("has no server %s; it has: %s%s", printable(p.name), strings.Join(names, ", "), meant(p.name, p.doc.Names()))},
 		"NAME is a server's name in the client's config, or in ours: mcp-valet config edit",
 	}
 }
 
+// meant asks about the name that was likely meant.
+func meant(name string, known []string) string {
+	if near := config.Nearest(name, known); near != "" {
+		return fmt.Sprintf(" (did you mean %s?)", printable(near))
+	}
+	return ""
+}
+
 // chooseName finds the server's name in our config.
 func (p *installPlan) chooseName() error {
+	if err := p.findTomb(); err != nil {
+		return err
+	}
 	p.server = cmpOr(p.o.as, p.name)
+	if p.tomb != nil && p.o.as == "" {
+		p.server = p.tomb.Server // its secrets are kept under this name
+	}
 	if !validServer(p.server) && p.o.as != "" {
 		return &usageError{msg: "a name has letters, digits, dot, dash and underscore, 128 at most, and does not begin with a dash", command: "install"}
 	}
@@ -128,10 +160,10 @@ func (p *installPlan) chooseName() error {
 		return err
 	}
 	for _, r := range records {
-		if r.File != p.file || r.Name != p.name {
+		if !r.Out && (r.File != p.file || r.Name != p.name) {
 			return &usageError{msg: fmt.Sprintf("the name %s is that of a server of %s already: give this one another, with --as NAME", p.server, r.File), command: "install"}
 		}
-		p.made = r.Made
+		p.made = p.made || !r.Out && r.Made
 	}
 	return nil
 }
@@ -143,7 +175,7 @@ func validServer(name string) bool {
 // openStore opens the keychain and looks at what it has by the names of the secrets that are to move there. A server that
 // needs nothing from a keychain does without one.
 func (p *installPlan) openStore(ctx context.Context) (err error) {
-	needed := p.entry.Auth != nil || len(p.entry.Secrets()) > 0
+	needed := p.entry.Auth != nil || len(p.entry.Secrets()) > 0 || len(p.open) > 0
 	if p.o.dryRun {
 		return nil
 	}
@@ -168,10 +200,13 @@ func (p *installPlan) openStore(ctx context.Context) (err error) {
 		}
 		p.found[i].other = err == nil && !now.Equal(s.kept.Value)
 	}
+	if err := p.checkTakenUp(ctx); err != nil {
+		return err
+	}
 	for _, name := range p.again {
 		_, err := p.store.Get(ctx, keyring.SecretKey(p.server, name))
 		if errors.Is(err, keyring.ErrNotFound) {
-			return &usageError{msg: fmt.Sprintf("neither the entry nor the keychain has %s", printable(name)), command: "install"}
+			return &usageError{msg: fmt.Sprintf("neither the entry nor %s has %s", p.a.vault(p.cfg), printable(name)), command: "install"}
 		}
 		if err != nil {
 			return &about{server: p.server, err: err}

@@ -34,14 +34,17 @@ func (p *installPlan) takeOver() error {
 	if p.entry.Auth, err = p.auth(known.Auth); err != nil {
 		return err
 	}
-	for _, step := range []func(*install.Server) error{p.refuseKeys, p.moveArguments, p.moveVariables} {
+	if err := p.resume(); err != nil {
+		return err
+	}
+	for _, step := range []func(*install.Server) error{p.refuseKeys, p.moveArguments, p.moveVariables, p.takeUp, p.moveCopies} {
 		if err := step(was); err != nil {
 			return err
 		}
 	}
 	p.recordPath()
 	if p.entry.Command, err = proc.Resolve(was.Command, was.Cwd, append(os.Environ(), "PATH="+variable(p.entry.Env, "PATH"))); err != nil {
-		return &about{server: p.server, err: err}
+		return &hinted{&about{server: p.server, err: err}, fmt.Sprintf("the client's config says so, in line %d of %s: give the command's full path there, or put its folder into this terminal's PATH", p.doc.Line(p.name), p.file)}
 	}
 	p.made = p.made || !mine || string(asWords(known)) == string(asWords(p.entry))
 	return nil
@@ -106,35 +109,34 @@ func (p *installPlan) moveArguments(was *install.Server) error {
 			return &usageError{msg: fmt.Sprintf("--secret-arg: argument %d has been moved, or the variable %s is set already", at.Argument, at.Variable), command: "install"}
 		}
 		taken[at.Argument], taken[at.Argument-1] = true, taken[at.Argument-1] || at.Option
-		p.adopt(at, "argument, now a variable", value)
+		p.adopt(at, at.String()+" until now", value)
 	}
 	for i, arg := range was.Args {
-		if kind, is := argumentSecret(was.Args, i); is && !taken[i+1] && arg != "" {
-			p.open = append(p.open, openSecret{i + 1, kind})
+		if kind, is := install.DetectArgument(was.Args, i); is && !taken[i+1] && arg != "" {
+			p.leaveArgument(was.Args, i, kind)
 		}
 	}
-	var moved []install.Adopted
-	for _, s := range p.found {
-		moved = append(moved, s.at)
-	}
-	if len(moved) > 0 {
-		p.entry.Args = install.Moved(was.Args, moved)
-	}
+	p.taken = taken
+	p.entry.Args = install.Moved(was.Args, p.hidden())
 	return nil
 }
 
-// argumentSecret judges an argument by itself and by the option that it belongs to.
-func argumentSecret(args []string, i int) (kind string, is bool) {
-	name, value, cut := strings.Cut(args[i], "=")
-	switch {
-	case strings.HasPrefix(name, "-") && cut:
-		return install.DetectSecret(name, value)
-	case strings.HasPrefix(name, "-"):
-		return "", false
-	case i > 0 && strings.HasPrefix(args[i-1], "-") && !strings.Contains(args[i-1], "="):
-		return install.DetectSecret(args[i-1], args[i])
+// leaveArgument leaves a secret where it is, among the arguments.
+func (p *installPlan) leaveArgument(args []string, i int, kind string) {
+	at := install.Adopted{Variable: fmt.Sprintf("argument-%d", p.former(i+1)), Argument: i + 1, Stays: true}
+	value := args[i]
+	if name, v, cut := strings.Cut(args[i], "="); cut && strings.HasPrefix(name, "-") {
+		at.Prefix, value = name+"=", v
 	}
-	return install.DetectSecret("", args[i])
+	p.leave(at, kind, value, install.WhichArgument(args, i))
+}
+
+func (p *installPlan) leave(at install.Adopted, kind, value, which string) {
+	s := foundSecret{at: at, kind: kind, kept: install.Kept{Value: keyring.NewSecret(value)}}
+	if literal, odd := install.Literal(p.original, at); odd {
+		s.at.AsWritten, s.kept.AsWritten = true, keyring.NewSecret(literal)
+	}
+	p.open = append(p.open, openSecret{foundSecret: s, which: which})
 }
 
 // moveVariables moves the secrets among the variables. The token that the account brings is one of them: it is kept for
@@ -146,7 +148,7 @@ func (p *installPlan) moveVariables(was *install.Server) error {
 		}
 	}
 	for _, name := range p.o.secrets {
-		if _, set := was.Env[name]; !set { // the keychain may have it, from an install before
+		if _, set := was.Env[name]; !set && !p.prior(name) { // the keychain may have it, from an install before
 			p.again = append(p.again, name)
 			p.entry.Env[name] = install.Reference(p.server, name)
 		}
@@ -167,8 +169,8 @@ func (p *installPlan) moveVariables(was *install.Server) error {
 				"put the secret itself there, or write the entry yourself: mcp-valet config edit",
 			}
 		case slices.Contains(p.o.notSecrets, name):
-		case token && value != "", slices.Contains(p.o.secrets, name), secret:
-			if err := p.adoptVariable(name, cmpOr(kind, "named by you"), value); err != nil {
+		case token && value != "", slices.Contains(p.o.secrets, name), secret, p.movedBefore(name) && value != "":
+			if err := p.adoptVariable(name, cmpOr(kind, p.byWhom(name)), value); err != nil {
 				return err
 			}
 			if token { // it is handed over by its name
@@ -203,15 +205,19 @@ func (p *installPlan) recordPath() {
 	if variable(p.entry.Env, "PATH") != "" {
 		return
 	}
+	if path := terminalPath(); path != "" {
+		p.entry.Env["PATH"] = path
+	}
+}
+
+func terminalPath() string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		if filepath.IsAbs(dir) && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
 	}
-	if len(dirs) > 0 {
-		p.entry.Env["PATH"] = strings.Join(dirs, string(filepath.ListSeparator))
-	}
+	return strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 func variable(env map[string]string, name string) string {

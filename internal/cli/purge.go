@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,53 +43,85 @@ func (a *app) purge(ctx context.Context, o *purgeOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.noInstalls(state, o.force); err != nil {
+	kept, err := a.noInstalls(state, o.force)
+	if err != nil {
+		return err
+	}
+	files, err := purgeFiles(cfg, state, a.storeKind(cfg))
+	if err != nil {
 		return err
 	}
 	store, err := a.openStore(cfg, personLimit)
+	if errors.Is(err, os.ErrNotExist) && storeEmpty(state) {
+		store, err = nil, nil // no key, since there is nothing that it would open
+	}
 	if err != nil {
 		return err
 	}
-	keys, err := store.Index()
+	p, err := purgeable(ctx, store, cfg)
 	if err != nil {
 		return err
 	}
-	p := sortKeys(withConfig(keys, cfg))
-	a.sayPurge(p, state)
+	p.files = files
+	p.secrets = slices.DeleteFunc(p.secrets, func(ref config.Reference) bool { return staysIn(kept, ref) })
+	if p.records, err = removableRecords(state, kept); err != nil {
+		return err
+	}
+	if p.nothing() {
+		a.sayf("Nothing is kept here (any more), but the config: %s", cfg.Path)
+		return nil
+	}
+	a.sayPurge(p, cfg, state)
 	if !o.yes {
-		if err := a.mustConfirm(ctx, "Remove all of this?"); err != nil {
+		if err := a.confirmOrYes(ctx, "Remove all of this?"); err != nil {
 			return err
 		}
 	}
 	return a.doPurge(ctx, &session{cfg: cfg, store: store, state: state}, p)
 }
 
-// noInstalls refuses while a client starts servers through us: they would be left without their secrets.
-func (a *app) noInstalls(state string, force bool) error {
-	records, err := install.AllRecords(state)
-	if err != nil || len(records) == 0 {
-		return err
-	}
-	var names []string
-	for _, r := range records {
-		names = append(names, r.Server)
-	}
-	list := strings.Join(slices.Compact(sorted(names)), ", ")
-	if force {
-		a.sayf("Clients go on starting these through mcp-valet: %s. mcp-valet uninstall NAME still puts their entries back, less the secrets.", list)
-		return nil
-	}
-	return &refusal{
-		"clients still start servers through mcp-valet: " + list,
-		"put their entries back first (mcp-valet uninstall NAME), or say --force",
-	}
-}
-
-// purgeKeys are the records to remove, by kind.
+// purgeKeys are the records to remove, by kind, and what else there is.
 type purgeKeys struct {
 	accounts []string
 	secrets  []config.Reference
 	others   []keyring.Key
+	files    []string         // files and folders
+	records  []install.Record // of what was taken out
+}
+
+func (p *purgeKeys) nothing() bool {
+	return len(p.accounts)+len(p.secrets)+len(p.others)+len(p.files)+len(p.records) == 0
+}
+
+// staysIn tells whether a secret is one that stays in plain text anyway, and is needed to put an entry back that a client
+// goes on starting.
+func staysIn(kept []install.Record, ref config.Reference) bool {
+	return slices.ContainsFunc(kept, func(r install.Record) bool {
+		return r.Server == ref.Owner && slices.ContainsFunc(r.Secrets, func(s install.Adopted) bool {
+			return s.Stays && (ref.Key == s.Variable || ref.Key == install.LiteralKey(s.Variable))
+		})
+	})
+}
+
+// purgeable lists what the keychain has. What the index does not list is asked for: it is a help and no truth.
+func purgeable(ctx context.Context, store *keyring.Store, cfg *config.Config) (*purgeKeys, error) {
+	if store == nil {
+		return &purgeKeys{}, nil
+	}
+	keys, err := store.Index()
+	if err != nil {
+		return nil, err
+	}
+	listed := slices.Clone(keys)
+	keys = slices.DeleteFunc(withConfig(keys, cfg), func(k keyring.Key) bool {
+		if slices.Contains(listed, k) {
+			return false
+		}
+		_, err := store.Get(ctx, k)
+		return errors.Is(err, keyring.ErrNotFound)
+	})
+	p := sortKeys(keys)
+	return &p, nil
 }
 
 // withConfig adds to the keys of the index those that the config names: the index is a help and no truth.
@@ -130,26 +161,37 @@ func sortKeys(keys []keyring.Key) (p purgeKeys) {
 	return p
 }
 
-// purgedFolders lie in the state folder and hold nothing that is not made again when it is needed.
-var purgedFolders = []string{snapshotsFolder, "backups", "keys", "accounts"}
-
-func (a *app) sayPurge(p purgeKeys, state string) {
+func (a *app) sayPurge(p *purgeKeys, cfg *config.Config, state string) {
 	if len(p.accounts) > 0 {
 		a.sayf("Accounts, to be revoked at their issuers and removed: %s", strings.Join(p.accounts, ", "))
 	}
 	if len(p.secrets) > 0 {
-		a.sayf("Secrets to be removed here. They go on working where they were issued: revoke them there if need be.")
+		a.sayf("Secrets to be removed from %s. They go on working where they were issued: revoke them there if need be.", a.vault(cfg))
 	}
 	for _, s := range p.secrets {
 		if !strings.HasSuffix(s.Key, install.LiteralKey("")) {
 			a.sayf("    %s of %s", s.Key, s.Owner)
 		}
 	}
-	a.sayf("What you agreed to for servers, and in %s: %s.", state, strings.Join(purgedFolders, ", "))
+	if len(p.others) > 0 {
+		a.sayf("What you agreed to for servers.")
+	}
+	if names := serversIn(p.records); len(names) > 0 {
+		a.sayf("How to put back the clients' entries of %s, which were taken out.", strings.Join(names, ", "))
+	}
+	if len(p.files) > 0 {
+		a.sayf("Files and folders:")
+	}
+	for _, f := range p.files {
+		a.sayf("    %s", printable(f))
+	}
+	if cfg.Store.KeyFile != "" && a.storeKind(cfg) == keyring.KindFile {
+		a.sayf("The key of the sealed store is where the config says, and stays there: %s", printable(cfg.Store.KeyFile))
+	}
 }
 
 // doPurge goes on after what fails: what can be removed, is.
-func (a *app) doPurge(ctx context.Context, s *session, p purgeKeys) error {
+func (a *app) doPurge(ctx context.Context, s *session, p *purgeKeys) error {
 	var errs []error
 	for _, name := range p.accounts {
 		errs = append(errs, a.purgeAccount(ctx, s, name))
@@ -160,12 +202,13 @@ func (a *app) doPurge(ctx context.Context, s *session, p purgeKeys) error {
 	for _, k := range p.others {
 		errs = append(errs, remove(ctx, s.store, k))
 	}
-	for _, folder := range purgedFolders {
-		if err := os.RemoveAll(filepath.Join(s.state, folder)); err != nil {
-			errs = append(errs, fmt.Errorf("removing what is in the state folder: %w", err))
-		}
+	for _, r := range p.records {
+		errs = append(errs, install.ForgetRecord(s.state, r))
 	}
 	if err := errors.Join(errs...); err != nil {
+		return err // the rest is needed to try again
+	}
+	if err := removeFiles(s, p); err != nil {
 		return err
 	}
 	a.sayf("Removed. The config is still there: %s", s.cfg.Path)

@@ -16,8 +16,10 @@ import (
 // on its way to the keychain, to the issuer, into a server's environment, or to a script that was promised it.
 var mayReveal = []string{
 	"install: Kept.text",              // back into the client's config, where the person wants it there again
-	"install: scrub",                  // looked for in backups, to take it out
+	"install: Standing",               // looked for in the rest of its entry
+	"install: replacements",           // looked for in backups and on the screen, to take it out
 	"internal/cli: app.credentialGet", // to a script, where the account says "export": true
+	"internal/cli: revealTo",          // back among the arguments in our config, where it stayed with the person's consent
 	"internal/cli: app.secretSet",     // its length alone
 	"internal/cli: app.token",
 	"keyring: Secret.Equal",

@@ -67,6 +67,7 @@ func (a *app) secretSet(ctx context.Context, name, key string) error {
 	}
 	a.sayf("Kept. In the config it is \"keyring://%s/%s\".", name, key)
 	users := serversWithSecret(cfg, name, key)
+	a.sayUnused(cfg, name, key, users)
 	if len(users) > 0 {
 		a.sayf("\nServers that get it, started exactly like this:")
 	}
@@ -76,6 +77,18 @@ func (a *app) secretSet(ctx context.Context, name, key string) error {
 		}
 	}
 	return nil
+}
+
+// sayUnused says of a secret that nothing in the config refers to it.
+func (a *app) sayUnused(cfg *config.Config, name, key string, users []string) {
+	if len(users)+len(accountsWithSecret(cfg, config.Reference{Owner: name, Key: key})) > 0 {
+		return
+	}
+	if _, there := cfg.Servers[name]; there {
+		a.sayf("Nothing uses it yet: no variable in the config refers to it.")
+		return
+	}
+	a.sayf("Nothing uses it yet: the config has no server %s (%s).", name, knownNames(name, sortedKeys(cfg.Servers)))
 }
 
 // readSecret has a person type a secret, or reads it from stdin when that is no terminal.
@@ -114,13 +127,13 @@ func serversWithSecret(cfg *config.Config, name, key string) []string {
 }
 
 func (a *app) secretRm(ctx context.Context, name, key string) error {
-	_, store, err := a.secretStore(name, key)
+	cfg, store, err := a.secretStore(name, key)
 	if err != nil {
 		return err
 	}
 	err = store.Delete(ctx, keyring.SecretKey(name, key))
 	if errors.Is(err, keyring.ErrNotFound) {
-		return &noSecret{name, key}
+		return &hinted{fmt.Errorf("secret %s of %s is not in %s", key, name, a.vault(cfg)), "mcp-valet status lists the secrets that are kept"}
 	}
 	if err == nil {
 		a.sayf("Removed from this machine. It still works wherever it was issued: revoke it there if need be.")

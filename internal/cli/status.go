@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"mcp-valet/install"
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
 	"mcp-valet/keyring"
@@ -34,6 +36,7 @@ type statusReport struct {
 	Store    string          `json:"store"`
 	Accounts []accountStatus `json:"accounts"`
 	Servers  []serverStatus  `json:"servers"`
+	Secrets  []secretStatus  `json:"secrets"`
 }
 
 // accountStatus is one account. State is one of the accountStates.
@@ -64,6 +67,8 @@ type serverStatus struct {
 	Account string `json:"account,omitempty"`
 	Trust   string `json:"trust"` // "trusted", "not trusted", "changed", "not needed", "unknown"
 	Problem string `json:"problem,omitempty"`
+	// Notes say how it stands with the entries of clients, and what else there is to mend.
+	Notes []string `json:"notes,omitempty"`
 }
 
 func (a *app) status(ctx context.Context, asJSON bool) error {
@@ -88,12 +93,19 @@ func (a *app) status(ctx context.Context, asJSON bool) error {
 }
 
 func (a *app) gather(ctx context.Context, cfg *config.Config) (*statusReport, error) {
-	r := &statusReport{Config: cfg.Path, Store: a.storeKind(cfg), Accounts: []accountStatus{}, Servers: []serverStatus{}}
-	store, err := a.openStore(cfg, startLimit)
+	r := &statusReport{Config: cfg.Path, Store: a.storeKind(cfg), Accounts: []accountStatus{}, Servers: []serverStatus{}, Secrets: []secretStatus{}}
+	state, err := a.stateDir()
 	if err != nil {
 		return nil, err
 	}
-	state, err := a.stateDir()
+	store, err := a.openStore(cfg, startLimit)
+	if errors.Is(err, os.ErrNotExist) && storeEmpty(state) { // no key, since there is nothing that it would open
+		store, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	installed, err := install.AllRecords(state)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +113,13 @@ func (a *app) gather(ctx context.Context, cfg *config.Config) (*statusReport, er
 		r.Accounts = append(r.Accounts, gatherAccount(ctx, cfg, store, state, name))
 	}
 	for _, name := range sortedKeys(cfg.Servers) {
-		r.Servers = append(r.Servers, gatherServer(ctx, cfg, store, name))
+		s := gatherServer(ctx, cfg, store, name)
+		s.Notes = serverNotes(cfg, installed, name)
+		r.Servers = append(r.Servers, s)
 	}
-	return r, nil
+	r.Servers = append(r.Servers, orphans(cfg, installed)...)
+	r.Secrets, err = gatherSecrets(cfg, store, installed)
+	return r, err
 }
 
 func gatherAccount(ctx context.Context, cfg *config.Config, store *keyring.Store, state, name string) accountStatus {
@@ -115,7 +131,7 @@ func gatherAccount(ctx context.Context, cfg *config.Config, store *keyring.Store
 	if err == nil {
 		s.LastTry = rfc3339(last.At)
 	}
-	cred, err := store.Credential(ctx, name)
+	cred, err := storedCredential(ctx, store, name)
 	switch {
 	case errors.Is(err, keyring.ErrNotFound):
 		return s
@@ -157,7 +173,7 @@ func gatherServer(ctx context.Context, cfg *config.Config, store *keyring.Store,
 	if now.TokenEnv == "" && len(entry.Secrets()) == 0 {
 		return s
 	}
-	then, err := store.Trust(ctx, name)
+	then, err := storedTrust(ctx, store, name)
 	switch {
 	case errors.Is(err, keyring.ErrNotFound):
 		s.Trust = "not trusted"
@@ -184,9 +200,15 @@ func (a *app) printStatus(r *statusReport) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, withProblem(s.State, s.Problem), cmpOr(person.Sanitize(s.Subject, 40), "-"), until, s.Issuer)
 	}
-	fmt.Fprintln(w, "\nSERVER\tACCOUNT\tTRUST")
+	fmt.Fprintln(w, "\nSERVER\tACCOUNT\tTRUST\tNOTES")
 	for _, s := range r.Servers {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, cmpOr(s.Account, "-"), withProblem(s.Trust, s.Problem))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, cmpOr(s.Account, "-"), withProblem(s.Trust, s.Problem), strings.Join(s.Notes, "; "))
+	}
+	if len(r.Secrets) > 0 {
+		fmt.Fprintln(w, "\nSECRET\tOF\tUSED BY")
+	}
+	for _, s := range r.Secrets {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Key, s.Owner, s.Use)
 	}
 	return w.Flush()
 }

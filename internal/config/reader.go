@@ -199,6 +199,9 @@ func (r *reader) suggest(word string, known []string) string {
 	return nearest(word, known)
 }
 
+// Nearest gives the known word that was most likely meant by word, or "".
+func Nearest(word string, known []string) string { return nearest(word, known) }
+
 // nearest gives the known word that was most likely meant by word, or "".
 func nearest(word string, known []string) string {
 	best, distance := "", 3

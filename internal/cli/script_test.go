@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +18,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mcp-valet": func() {
-			if runtime.GOOS != "linux" { // there the scripts' environment hides it
-				cli.NoKeychain()
-			}
+			cli.NoKeychain()
 			cli.RunsIf(filepath.Join(os.Getenv("HOME"), "client-runs"))
 			os.Exit(cli.Main(os.Args[1:]))
 		},

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mcp-valet/internal/overwrite"
 )
 
 // Update changes a client's config: edit is given the file's text, nil when there is no file, and returns the text to put
@@ -66,7 +68,7 @@ func Read(path string) ([]byte, error) {
 
 // CheckWritable finds out, before anything else is changed, that the client's config will take a change.
 func CheckWritable(path string) error {
-	target, err := linkTarget(path)
+	target, err := overwrite.Target(path)
 	if err != nil {
 		return saving(path, err)
 	}
@@ -101,33 +103,17 @@ var errChanged = errors.New("changed meanwhile")
 
 // replace writes a file beside the old one and moves it over that, unless that is no longer what it was.
 func replace(path string, before, after []byte) error {
-	target, err := linkTarget(path)
+	target, err := overwrite.Target(path)
 	if err != nil {
 		return saving(path, err)
 	}
 	if err := checkWritable(path, target); err != nil {
 		return err
 	}
-	dir, base := filepath.Split(target)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return saving(path, err)
-	}
-	sweep(dir, base)
-	tmp, err := os.CreateTemp(dir, "."+base+".*"+tempEnd)
-	if err != nil {
-		return saving(path, err)
-	}
-	defer os.Remove(tmp.Name()) // fails once it has become the config
-	err = writeLike(tmp, target, after)
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = unchanged(path, before)
-	}
-	if err == nil {
-		err = moveOver(tmp.Name(), target)
-	}
+	sweep(filepath.Split(target))
+	err = overwrite.File(target, after, overwrite.How{
+		Modes: fs.ModePerm, TempEnd: tempEnd, Last: func() error { return unchanged(path, before) },
+	})
 	if err != nil && !errors.Is(err, errChanged) {
 		return saving(path, err)
 	}
@@ -170,51 +156,4 @@ func sweep(dir, base string) {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // the next write tries again
 		}
 	}
-}
-
-// writeLike fills a new file and gives it the owner and mode of the one that it will replace.
-func writeLike(f *os.File, old string, b []byte) error {
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o600)
-	switch info, err := os.Stat(old); {
-	case err == nil:
-		mode = info.Mode().Perm()
-		if err := keepOwner(f, info); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// linkTarget follows symbolic links, also to a file that is not there yet.
-func linkTarget(path string) (string, error) {
-	const mostLinks = 40
-	for range mostLinks {
-		info, err := os.Lstat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return path, nil
-		}
-		if err != nil {
-			return "", err
-		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			return path, nil
-		}
-		to, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
-	return "", errors.New("too many symbolic links")
 }

@@ -1,15 +1,9 @@
 package install
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"syscall"
-	"time"
 )
-
-// keepOwner gives a new file the owner of the one that it replaces: on Windows it is the folder's affair.
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
 
 // Links counts the names that a file has; 0 for one that cannot be looked at.
 func Links(path string) int {
@@ -23,18 +17,4 @@ func Links(path string) int {
 		return 0
 	}
 	return int(info.NumberOfLinks)
-}
-
-// moveOver renames a file over another. A virus scanner or an editor may hold that one for a moment.
-func moveOver(from, to string) error {
-	const sharingViolation = syscall.Errno(32)
-	deadline := time.Now().Add(2 * time.Second)
-	for {
-		err := os.Rename(from, to)
-		held := errors.Is(err, syscall.ERROR_ACCESS_DENIED) || errors.Is(err, sharingViolation)
-		if !held || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }

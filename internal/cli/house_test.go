@@ -16,18 +16,19 @@ const module = "mcp-valet"
 
 // mayImport says which packages of this module a package may import: the arrows of the map in README.md.
 var mayImport = map[string][]string{
-	"":                {"internal/cli"},
-	"internal/cli":    {"install", "wrapper", "refresh", "keyring", "internal/config", "internal/person", "internal/demo", "wrapper/proc"},
-	"internal/config": {"keyring"},
-	"internal/person": {},
-	"internal/issuer": {},
-	"internal/demo":   {"internal/issuer"},
-	"install":         {"keyring"},
-	"wrapper":         {"refresh", "keyring", "wrapper/frame", "wrapper/policy", "wrapper/audit", "wrapper/proc"},
-	"wrapper/frame":   {},
-	"wrapper/proc":    {},
-	"refresh":         {"keyring"},
-	"keyring":         {},
+	"":                   {"internal/cli"},
+	"internal/cli":       {"install", "wrapper", "refresh", "keyring", "internal/config", "internal/person", "internal/demo", "wrapper/proc"},
+	"internal/config":    {"keyring", "internal/overwrite"},
+	"internal/person":    {},
+	"internal/issuer":    {},
+	"internal/demo":      {"internal/issuer"},
+	"install":            {"keyring", "internal/overwrite"},
+	"internal/overwrite": {},
+	"wrapper":            {"refresh", "keyring", "wrapper/frame", "wrapper/policy", "wrapper/audit", "wrapper/proc"},
+	"wrapper/frame":      {},
+	"wrapper/proc":       {},
+	"refresh":            {"keyring"},
+	"keyring":            {},
 }
 
 // homes says which packages may import an outside library (by the beginning of its path); each has one home.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+
+	"mcp-valet/internal/overwrite"
 )
 
 // Update changes a config file: edit is given the file's text, nothing when there is no file, and returns the text to
@@ -56,29 +56,11 @@ func unchanged(path string, before []byte) error {
 
 // replace writes a file beside the old one and moves it over that, unless check, called last thing before, fails.
 func replace(path string, b []byte, check func() error) error {
-	target, err := linkTarget(path)
+	target, err := overwrite.Target(path)
 	if err != nil {
 		return saving(path, err)
 	}
-	dir := filepath.Dir(target)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return saving(path, err)
-	}
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(target)+".*.tmp")
-	if err != nil {
-		return saving(path, err)
-	}
-	defer os.Remove(tmp.Name()) // fails once it has become the config
-	err = writeLike(tmp, target, b)
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = check()
-	}
-	if err == nil {
-		err = moveOver(tmp.Name(), target)
-	}
+	err = overwrite.File(target, b, overwrite.How{Modes: 0o755, TempEnd: ".tmp", Last: check})
 	if err != nil {
 		return saving(path, err)
 	}
@@ -86,53 +68,6 @@ func replace(path string, b []byte, check func() error) error {
 }
 
 func saving(path string, err error) error { return fmt.Errorf("saving config %s: %w", path, err) }
-
-// writeLike fills a new file and gives it the owner and mode of the one that it will replace.
-func writeLike(f *os.File, old string, b []byte) error {
-	if _, err := f.Write(b); err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o600)
-	switch info, err := os.Stat(old); {
-	case err == nil:
-		mode = info.Mode().Perm() &^ 0o022
-		if err := keepOwner(f, info); err != nil {
-			return err
-		}
-	case !errors.Is(err, os.ErrNotExist):
-		return err
-	}
-	if err := f.Chmod(mode); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// linkTarget follows symbolic links, also to a file that is not there yet.
-func linkTarget(path string) (string, error) {
-	const mostLinks = 40
-	for range mostLinks {
-		info, err := os.Lstat(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return path, nil
-		}
-		if err != nil {
-			return "", err
-		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			return path, nil
-		}
-		to, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		path = to
-	}
-	return "", errors.New("too many symbolic links")
-}
 
 // read gets the text of a config file, which must be one that only its owner and the system's administrator can write.
 func read(path string) ([]byte, error) {

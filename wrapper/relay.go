@@ -217,19 +217,22 @@ func (r *relay) fromServer() {
 // that it can come to its end.
 func (r *relay) passBack(m *frame.Message, masks *messages) {
 	asked, ours := request{}, false // the client asked with this id, and must know it again
+	took := time.Duration(0)
 	switch m.Kind {
 	case frame.Response:
-		took := r.life.answer()
+		took = r.life.answer()
 		if r.own.answer(m) {
 			return
 		}
-		if asked, ours = r.pending.take(m.ID.Key()); asked.topic != nil {
-			defer func() { r.rec.answer(asked.topic, masks.mask(m.Raw, ours), took) }()
-		}
+		asked, ours = r.pending.take(m.ID.Key())
 	case frame.Request:
 		r.era.serverAsks(r.err)
 	}
-	r.out.send(masks.mask(m.Raw, ours))
+	line := masks.mask(m.Raw, ours)
+	r.out.send(line)
+	if asked.topic != nil {
+		r.rec.answer(asked.topic, line, took)
+	}
 }
 
 // stray deals with a line of stdout that is not passed on. It is shown on stderr, where it belongs, unless it is too

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mcp-valet/wrapper/frame"
+	"mcp-valet/wrapper/proc"
 )
 
 var errShut = errors.New("the client takes no more messages")
@@ -17,6 +18,7 @@ type outlet struct {
 	w    io.Writer
 	turn turn   // taken while w takes a message
 	line []byte // an answer of ours, under turn
+	pipe proc.Widener
 	shut atomic.Bool
 	fail sync.Once
 	gone chan struct{} // closed when w has failed: there is no client any more
@@ -43,6 +45,7 @@ func (o *outlet) write(line []byte) error {
 	if o.shut.Load() {
 		return errShut
 	}
+	o.pipe.Passed(o.w, len(line))
 	if _, err := o.w.Write(line); err != nil {
 		o.shut.Store(true)
 		o.fail.Do(func() { close(o.gone) })

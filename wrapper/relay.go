@@ -27,6 +27,7 @@ const deafTime = 200 * time.Millisecond
 // inbound reads the client's messages and answers those that are not to be read.
 type inbound struct {
 	source *source
+	memory *frame.Memory // of large messages, both ways
 	frames *frame.Reader
 	out    *outlet
 	err    *console
@@ -34,10 +35,11 @@ type inbound struct {
 
 // newInbound makes the client's side of a relay; ahead is closed when the client's end is noticed while stuck.
 func newInbound(o *Options, ahead chan<- struct{}) *inbound {
-	src := newSource(o.In, sync.OnceFunc(func() { close(ahead) }))
+	src, memory := newSource(o.In, sync.OnceFunc(func() { close(ahead) })), new(frame.Memory)
 	return &inbound{
 		source: src,
-		frames: frame.NewReader(src, frame.ClientToServer, o.maxMessage()),
+		memory: memory,
+		frames: memory.NewReader(src, frame.ClientToServer, o.maxMessage()),
 		out:    newOutlet(o.Out),
 		err:    newConsole(o.Err),
 	}
@@ -197,7 +199,7 @@ func cancelledKey(line []byte) string {
 
 // fromServer passes on what the server writes to stdout, until its end.
 func (r *relay) fromServer() {
-	frames := frame.NewReader(r.server.Stdout(), frame.ServerToClient, r.max)
+	frames := r.memory.NewReader(r.server.Stdout(), frame.ServerToClient, r.max)
 	masks, text := newMessages(r.masker), newText(r.masker)
 	for {
 		m, err := frames.Next()

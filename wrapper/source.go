@@ -4,6 +4,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"mcp-valet/wrapper/proc"
 )
 
 const (
@@ -18,6 +20,7 @@ const (
 type source struct {
 	r     io.Reader
 	ended func() // called when the end is noticed ahead of the reader
+	pipe  proc.Widener
 
 	mu      sync.Mutex
 	idle    sync.Cond   // signalled when ahead has finished reading
@@ -40,7 +43,7 @@ func newSource(r io.Reader, ended func()) *source {
 }
 
 // Read is for one reader, which is not between stall and resume.
-func (s *source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (n int, err error) {
 	s.mu.Lock()
 	for s.reading && len(s.ahead) == 0 {
 		s.idle.Wait()
@@ -51,12 +54,14 @@ func (s *source) Read(p []byte) (int, error) {
 		s.mu.Unlock()
 		return n, nil
 	}
-	err := s.err
+	err = s.err
 	s.mu.Unlock()
 	if err != nil {
 		return 0, err
 	}
-	return s.r.Read(p)
+	n, err = s.r.Read(p)
+	s.pipe.Passed(s.r, n)
+	return n, err
 }
 
 // stall says that the reader begins something that may take long.

@@ -21,15 +21,16 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 7, "how often each row is measured")
 	only := flag.String("rows", "", "names of the rows to measure, with commas between them; all when empty")
+	other := flag.String("also", "", "another build of mcp-valet, to compare with this one")
 	sizes := flag.Bool("sizes", false, "the time per byte of messages from 1 KiB to 32 MiB, instead of the table")
 	flag.Parse()
-	if err := run(*rounds, *only, *sizes); err != nil {
+	if err := run(*rounds, *only, *other, *sizes); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, only string, sizes bool) error {
+func run(rounds int, only, other string, sizes bool) error {
 	here, err := filepath.Abs(".")
 	if err != nil {
 		return err
@@ -44,6 +45,9 @@ func run(rounds int, only string, sizes bool) error {
 	all, left := allRows(s)
 	for _, err := range left {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if other != "" {
+		all = append(all, also(other, all))
 	}
 	if only != "" {
 		names := strings.Split(only, ",")

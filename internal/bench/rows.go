@@ -59,6 +59,19 @@ func allRows(s *stage) (all []*row, left []error) {
 	return all, left
 }
 
+// also is the row of another build of the launcher, without a token.
+func also(program string, all []*row) *row {
+	for _, r := range all {
+		if r.name == "valet, none" {
+			other := *r
+			other.name = filepath.Base(program)
+			other.command = append([]string{program}, r.command[1:]...)
+			return &other
+		}
+	}
+	return nil
+}
+
 // remote starts supergateway before the server, and gives the command of an mcp-remote that talks to it.
 func (s *stage) remote(node, echo string) ([]string, error) {
 	modules := filepath.Join(s.source, "node", "node_modules")

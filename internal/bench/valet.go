@@ -18,7 +18,7 @@ import (
 const config = `{
   "accounts": { "work": { "issuer": "https://login.example.com", "clientId": "bench", "scopes": ["openid"] } },
   %s
-  "mcpServers": { "echo": { "command": %q%s } }
+  "mcpServers": { "echo-%s": { "command": %q%s } }
 }
 `
 
@@ -28,7 +28,7 @@ func (s *stage) valet(kind, echo string) ([]string, error) {
 	state, file, key := filepath.Join(dir, "state"), filepath.Join(dir, "config.json"), filepath.Join(dir, "key")
 	o := keyring.Options{StateDir: state}
 	store, auth := "", `, "auth": { "account": "work" }`
-	command := []string{s.program("mcp-valet"), "run", "echo", "--config", file, "--state", state}
+	command := []string{s.program("mcp-valet"), "run", "echo-" + kind, "--config", file, "--state", state}
 	switch kind {
 	case "none":
 		auth = ""
@@ -49,17 +49,17 @@ func (s *stage) valet(kind, echo string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, store, echo, auth), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, store, kind, echo, auth), 0o600); err != nil {
 		return nil, err
 	}
 	if auth == "" {
 		return command, nil
 	}
-	return command, signIn(o, echo)
+	return command, signIn(o, "echo-"+kind, echo)
 }
 
 // signIn stores what a login and a person's agreement would have.
-func signIn(o keyring.Options, echo string) error {
+func signIn(o keyring.Options, server, echo string) error {
 	store, err := keyring.Open(o)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func signIn(o keyring.Options, echo string) error {
 		return err
 	}
 	return store.SaveTrust(ctx, &keyring.Trust{
-		Server: "echo", Command: echo, Path: echo, Account: "work", Issuer: "https://login.example.com", ClientID: "bench",
+		Server: server, Command: echo, Path: echo, Account: "work", Issuer: "https://login.example.com", ClientID: "bench",
 		Scopes: []string{"openid"}, TokenEnv: "MCP_AUTH_TOKEN",
 	})
 }

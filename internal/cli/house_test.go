@@ -43,7 +43,7 @@ var homes = map[string][]string{
 	"github.com/tailscale/hujson":   {"internal/config", "install"},
 	"golang.org/x/term":             {"internal/person"},
 	"rsc.io/qr":                     {"internal/person"},
-	"golang.org/x/sys":              {"keyring", "wrapper/proc", "wrapper", "internal/cli", "internal/person", "internal/config", "install"},
+	"golang.org/x/sys":              {"keyring", "wrapper/proc", "wrapper/frame", "wrapper", "internal/cli", "internal/person", "internal/config", "install"},
 }
 
 // goPackage is the part of `go list -json` that the test reads.

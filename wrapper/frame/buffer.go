@@ -1,16 +1,10 @@
 package frame
 
-import (
-	"io"
-	"weak"
-)
+import "io"
 
 const (
 	// baseSize is the buffer that a reader always has; a page of it that was never written to costs nothing.
 	baseSize = 128 << 10
-	// growth is how many times larger the next buffer is. Memory of a fresh large buffer is only taken as the message
-	// fills it, so that a message in growth costs itself and a growth-th part for the buffer it came from.
-	growth = 8
 	// maxRead limits one read, so that what is scanned is still in the processor's cache.
 	maxRead = 256 << 10
 	// minRead is the least room to read into.
@@ -19,18 +13,14 @@ const (
 	maxEmptyReads = 100
 )
 
-// block is the memory behind a large buffer. A reader lets go of it after a large message, and takes it again for the
-// next one if no garbage collection came between.
-type block struct{ bytes []byte }
-
 // buffer holds the bytes of the line at hand and what came behind it: bytes[start:end].
 type buffer struct {
 	bytes      []byte
 	start, end int
-	most       int    // bytes a line in growth may need
-	base       []byte // of baseSize, made at the first read
-	large      *block // behind bytes when that is not base
-	spare      weak.Pointer[block]
+	most       int     // bytes that the longest line in growth may need
+	base       []byte  // of baseSize, made at the first read
+	large      *region // behind bytes when that is not base
+	memory     *Memory
 }
 
 // unread returns the bytes of the line at hand and what came behind it.
@@ -49,6 +39,7 @@ func (b *buffer) skip(n int) {
 func (b *buffer) settle() {
 	if b.large != nil && b.end-b.start <= baseSize/2 {
 		b.moveTo(b.base)
+		b.memory.give(b.large)
 		b.large = nil
 	}
 }
@@ -80,15 +71,11 @@ func (b *buffer) makeRoom() {
 	}
 }
 
-// grow moves to a larger buffer: the one used before, if it is still there.
+// grow moves to memory that has room for any line: pages that are not written to cost nothing, and what has been read is
+// copied once, however long the line becomes.
 func (b *buffer) grow() {
-	large := b.spare.Value()
-	if large == nil || len(large.bytes) <= len(b.bytes) {
-		large = &block{make([]byte, min(growth*len(b.bytes), b.most))}
-		b.spare = weak.Make(large)
-	}
-	b.moveTo(large.bytes)
-	b.large = large
+	b.large = b.memory.take(b.most)
+	b.moveTo(b.large.bytes)
 }
 
 func (b *buffer) moveTo(to []byte) {

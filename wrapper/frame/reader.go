@@ -28,13 +28,16 @@ type Reader struct {
 
 // NewReader returns a reader of the messages that a client or server writes to r. A message longer than max bytes,
 // its newline not counted, is a Violation; max is DefaultMax when it is not positive, and 512 MiB at most.
-func NewReader(r io.Reader, d Direction, max int) *Reader {
+func NewReader(r io.Reader, d Direction, max int) *Reader { return new(Memory).NewReader(r, d, max) }
+
+// NewReader is [NewReader] for a reader that shares memory with others.
+func (m *Memory) NewReader(r io.Reader, d Direction, max int) *Reader {
 	if max <= 0 {
 		max = DefaultMax
 	}
 	max = min(max, mostMax)
 	reader := &Reader{source: r, max: max}
-	reader.buffer.most = max + baseSize
+	reader.buffer.most, reader.buffer.memory = max+baseSize, m
 	if d == ClientToServer {
 		reader.scanner.strict = true
 		reader.scanner.high = highBits

@@ -18,6 +18,8 @@ type pipeEnd struct {
 	wakeRead int
 	wake     *os.File
 	once     sync.Once // wake is closed once
+	flows    bool      // the last read brought much: the next need not wait, most likely
+	wide     bool      // it has been widened, as far as that can be done
 }
 
 func newPipe(weWrite bool) (*pipeEnd, *os.File, error) {
@@ -56,11 +58,21 @@ func cloexecPipe() (r, w int, err error) {
 	return p[0], p[1], nil
 }
 
+// read waits before it tries, unless much is under way: a message comes alone, as a rule, and is awaited.
 func (p *pipeEnd) read(b []byte) (int, error) {
+	if !p.flows {
+		if err := p.await(unix.POLLIN); err != nil {
+			return 0, err
+		}
+	}
 	for {
 		n, err := unix.Read(p.fd, b)
+		p.flows = n >= muchToPass
 		switch {
 		case n > 0:
+			if p.flows {
+				p.widen()
+			}
 			return n, nil
 		case err == unix.EAGAIN:
 			if err := p.await(unix.POLLIN); err != nil {
@@ -76,6 +88,9 @@ func (p *pipeEnd) read(b []byte) (int, error) {
 }
 
 func (p *pipeEnd) write(b []byte) (int, error) {
+	if len(b) >= muchToPass {
+		p.widen()
+	}
 	written := 0
 	for written < len(b) {
 		n, err := unix.Write(p.fd, b[written:])
@@ -91,6 +106,13 @@ func (p *pipeEnd) write(b []byte) (int, error) {
 		}
 	}
 	return written, nil
+}
+
+func (p *pipeEnd) widen() {
+	if !p.wide {
+		p.wide = true
+		widen(p.fd)
+	}
 }
 
 // await waits until the pipe is ready for event, or at its end, or interrupted.

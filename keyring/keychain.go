@@ -20,8 +20,8 @@ type keychain struct {
 func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
 	service, user := c.service, k.itemName(ignoresCase)
 	v, err := ask(ctx, c.line, c.limit, func() (Secret, error) {
-		text, err := gokeyring.Get(service, user)
-		return NewSecret(text), err
+		found := getItem(service, user)
+		return found.value, found.err
 	})
 	return v, classify(err)
 }

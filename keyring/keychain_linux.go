@@ -33,6 +33,19 @@ func connectKeychain() (hangUp func(), err error) {
 	return func() { conn.Close() }, nil // closing is all we want; how it went changes nothing
 }
 
+// isOpen tells whether the keychain is surely not locked: the collection that
+// go-keyring prefers is there and open.
+func isOpen() bool {
+	conn, err := dbus.SessionBus()
+	if err != nil {
+		return false
+	}
+	login := conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets/collection/login")
+	locked, err := login.GetProperty("org.freedesktop.Secret.Collection.Locked")
+	is, ok := locked.Value().(bool)
+	return err == nil && ok && !is
+}
+
 var busMutex sync.Mutex
 
 // findBus makes the session bus known where the client that started us handed

@@ -9,4 +9,7 @@ const ignoresCase = false
 // go-keyring keeps to itself, so a call that hangs cannot be ended.
 func connectKeychain() (hangUp func(), err error) { return nil, nil }
 
+// isOpen cannot be told: macOS asks the person by itself.
+func isOpen() bool { return false }
+
 func sentinelOfErrno(error) error { return nil }

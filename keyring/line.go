@@ -102,21 +102,27 @@ func (l *line) enter(ctx context.Context) error {
 	}
 }
 
-func run[T any](c *call, op func() (T, error)) (a answer[T]) {
-	// go-keyring runs into a nil pointer when the bus closes while a prompt is
-	// shown, and trusts the shape of what the service sends.
+func run[T any](c *call, op func() (T, error)) answer[T] {
+	return guarded(func() (none T, err error) {
+		hangUp, err := c.line.connect()
+		if err != nil {
+			return none, unsent{err}
+		}
+		if !c.connected(hangUp) {
+			return none, unsent{errStuck} // nobody waits any more: a late change would surprise
+		}
+		return op()
+	})
+}
+
+// guarded runs op. go-keyring runs into a nil pointer when the bus closes
+// while a prompt is shown, and trusts the shape of what the service sends.
+func guarded[T any](op func() (T, error)) (a answer[T]) {
 	defer func() {
 		if recover() != nil {
 			a = answer[T]{err: errBroken}
 		}
 	}()
-	hangUp, err := c.line.connect()
-	if err != nil {
-		return answer[T]{err: unsent{err}}
-	}
-	if !c.connected(hangUp) {
-		return answer[T]{err: unsent{errStuck}} // nobody waits any more: a late change would surprise
-	}
 	v, err := op()
 	return answer[T]{v, err}
 }

@@ -207,6 +207,49 @@ func TestRealKeychainRoundTrip(t *testing.T) {
 	within(t, long, func() error { _, err := s.Get(t.Context(), work); return err }, keyring.ErrNotFound)
 }
 
+// TestRealKeychainAhead holds that records read at once are those that would be read one by one, each given once.
+func TestRealKeychainAhead(t *testing.T) {
+	if !inSession(t, "") {
+		return
+	}
+	startDaemon(t)
+	s := openReal(t, stateDir(t), long)
+	token, none := keyring.SecretKey("kb", "TOKEN"), keyring.SecretKey("kb", "NONE")
+	mustSet(t, s, work, sample)
+	mustSet(t, s, token, strings.Repeat("long ", 2000)) // more than an item takes
+	view := s.Ahead(t.Context(), work, token, none)
+	if view == s {
+		t.Fatal("an open keychain is not read ahead")
+	}
+	mustSet(t, s, work, "newer")
+	wantValue(t, view, work, sample) // as it was found
+	wantValue(t, view, work, "newer")
+	wantValue(t, view, token, strings.Repeat("long ", 2000))
+	within(t, long, func() error { _, err := view.Get(t.Context(), none); return err }, keyring.ErrNotFound)
+
+	view = s.Ahead(t.Context(), work, token)
+	mustSet(t, view, work, "changed through it")
+	wantValue(t, view, work, "changed through it")
+
+	if s.Ahead(t.Context(), work) != s {
+		t.Error("one record alone is read ahead")
+	}
+	if err := service(t).Call("org.freedesktop.Secret.Service.Lock", 0, []dbus.ObjectPath{login}).Err; err != nil {
+		t.Fatal(err)
+	}
+	if s.Ahead(t.Context(), work, token) != s {
+		t.Error("a locked keychain is asked for several records at once")
+	}
+}
+
+func wantValue(t *testing.T, s *keyring.Store, k keyring.Key, want string) {
+	t.Helper()
+	v, err := s.Get(t.Context(), k)
+	if err != nil || v.Reveal() != want {
+		t.Errorf("%s: got %d bytes (%v), want %d", k, len(v.Reveal()), err, len(want))
+	}
+}
+
 func TestRealKeychainLocked(t *testing.T) {
 	if !inSession(t, "") {
 		return
@@ -233,6 +276,11 @@ func TestRealKeychainStopped(t *testing.T) {
 	for range 3 {
 		daemon.Signal(syscall.SIGSTOP)
 		get := func() error { _, err := s.Get(t.Context(), work); return err }
+		ahead := func() error {
+			_, err := s.Ahead(t.Context(), work, keyring.SecretKey("kb", "TOKEN")).Get(t.Context(), work)
+			return err
+		}
+		within(t, short+5*time.Second, ahead, keyring.ErrTimeout)
 		within(t, short+5*time.Second, get, keyring.ErrTimeout)
 		within(t, short+5*time.Second, get, keyring.ErrTimeout)
 		set := func() error { return s.Set(t.Context(), work, keyring.NewSecret(large+"2")) }

@@ -34,31 +34,48 @@ type entryStarter struct {
 // Start is for one goroutine at a time, as [wrapper.Starter] says.
 func (s *entryStarter) Start(ctx context.Context, effort wrapper.Effort) (start wrapper.Start, err error) {
 	start.Server = s.server
-	if start.Server.Path, err = admit(ctx, s.store, s.now); err != nil {
+	store := s.store.Ahead(ctx, s.reads(effort)...)
+	if start.Server.Path, err = admit(ctx, store, s.now); err != nil {
 		return start, err
 	}
-	if start.Server.Secrets, err = fetch(ctx, s.store, s.refs); err != nil {
+	if start.Server.Secrets, err = fetch(ctx, store, s.refs); err != nil {
 		return start, &about{account: s.now.Account, server: s.now.Server, err: err}
 	}
 	switch {
 	case effort == wrapper.Bare:
 		return start, nil
 	case s.now.Account != "":
-		return s.withAccount(ctx, start, effort)
+		return s.withAccount(ctx, store, start, effort)
 	case effort == wrapper.Refused:
 		return start, wrapper.ErrNoRemedy
 	case s.entry.Auth != nil && s.entry.Auth.Kind == "secret":
-		start.Token, err = secretToken(ctx, s.store, s.now.Server, s.now.TokenEnv)
+		start.Token, err = secretToken(ctx, store, s.now.Server, s.now.TokenEnv)
 	}
 	return start, err
 }
 
-func (s *entryStarter) withAccount(ctx context.Context, start wrapper.Start, effort wrapper.Effort) (wrapper.Start, error) {
-	account, err := accountFor(ctx, s.store, s.now.Account, s.cfg.Accounts[s.now.Account])
+// reads are the records that a start looks at, as far as that is known before.
+func (s *entryStarter) reads(effort wrapper.Effort) []keyring.Key {
+	keys := []keyring.Key{keyring.TrustKey(s.now.Server)}
+	for _, ref := range s.refs {
+		keys = append(keys, keyring.SecretKey(ref.Owner, ref.Key))
+	}
+	switch {
+	case effort == wrapper.Bare:
+	case s.now.Account != "" && effort == wrapper.Stored: // else it is renewed in between
+		keys = append(keys, keyring.AccountKey(s.now.Account))
+	case s.now.Account == "" && s.entry.Auth != nil && s.entry.Auth.Kind == "secret":
+		keys = append(keys, keyring.SecretKey(s.now.Server, s.now.TokenEnv))
+	}
+	return keys
+}
+
+func (s *entryStarter) withAccount(ctx context.Context, store *keyring.Store, start wrapper.Start, effort wrapper.Effort) (wrapper.Start, error) {
+	account, err := accountFor(ctx, store, s.now.Account, s.cfg.Accounts[s.now.Account])
 	if err != nil {
 		return start, &about{account: s.now.Account, err: err}
 	}
-	return s.app.addToken(ctx, start, &session{cfg: s.cfg, store: s.store, account: account, state: s.state}, effort)
+	return s.app.addToken(ctx, start, &session{cfg: s.cfg, store: store, account: account, state: s.state}, effort)
 }
 
 // givenStarter starts a command that was given on the command line, which a person has agreed to already.

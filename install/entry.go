@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -65,7 +64,7 @@ func encode(v any) []byte {
 
 // built matches the folders where `go run` keeps what it has built: one below the temporary folder, and the build cache
 // with its folders named after a hash.
-var built = regexp.MustCompile(`^(go-build[0-9]*|[0-9a-f]{64}-d)$`)
+var built = pattern{expr: `^(go-build[0-9]*|[0-9a-f]{64}-d)$`}
 
 // StableExe refuses a path of mcp-valet that means nothing to a client, which starts it in any folder, or will mean
 // nothing soon: [ErrTemporary] for what `go run` has built.
@@ -73,7 +72,7 @@ func StableExe(exe string) error {
 	if !filepath.IsAbs(exe) {
 		return fmt.Errorf("the path of mcp-valet is not absolute: %s", exe)
 	}
-	if slices.ContainsFunc(strings.Split(filepath.ToSlash(filepath.Dir(exe)), "/"), built.MatchString) {
+	if slices.ContainsFunc(strings.Split(filepath.ToSlash(filepath.Dir(exe)), "/"), built.matches) {
 		return fmt.Errorf("%w, where go run has put it: %s", ErrTemporary, exe)
 	}
 	return nil

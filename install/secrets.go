@@ -3,7 +3,6 @@ package install
 import (
 	"math"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,7 @@ import (
 // name and by its form. It errs towards secrets: one too many works all the same, one too few stays in plain text.
 func DetectSecret(name, value string) (kind string, found bool) {
 	value = strings.TrimSpace(value)
-	if value == "" || placeholder.MatchString(value) {
+	if value == "" || placeholder.matches(value) {
 		return "", false
 	}
 	if kind := knownForm(value); kind != "" {
@@ -24,7 +23,7 @@ func DetectSecret(name, value string) (kind string, found bool) {
 	}
 	switch named := kindOfName(name); {
 	case named == "":
-	case named == "password" && !aboutSecrets.MatchString(name) && !slices.Contains(modes, strings.ToLower(value)):
+	case named == "password" && !aboutSecrets.matches(name) && !slices.Contains(modes, strings.ToLower(value)):
 		return named, true // be it a number, or like a path
 	case !harmless(name, value):
 		return named, true
@@ -64,33 +63,33 @@ func WhichArgument(args []string, i int) string {
 }
 
 // placeholder is what stands for a value that is filled in elsewhere.
-var placeholder = regexp.MustCompile(`^(\$\{[^{}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%|\{\{[^{}]*\}\}|<[^<>]*>)$`)
+var placeholder = pattern{expr: `^(\$\{[^{}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%|\{\{[^{}]*\}\}|<[^<>]*>)$`}
 
 // forms are the tokens that say what they are.
 var forms = []struct {
 	kind string
-	is   *regexp.Regexp
+	is   *pattern
 }{
-	{"GitHub token", regexp.MustCompile(`^(gh[opusr]_|github_pat_)[A-Za-z0-9_]{16,}`)},
-	{"GitLab token", regexp.MustCompile(`^gl[a-z]{2,4}-[A-Za-z0-9_-]{16,}`)},
-	{"API key", regexp.MustCompile(`^(sk|rk)[-_][A-Za-z0-9_-]{16,}`)},
-	{"Slack token", regexp.MustCompile(`^xox[a-z](\.xox[a-z])?-[A-Za-z0-9-]{8,}|^xapp-[A-Za-z0-9-]{8,}`)},
-	{"AWS access key", regexp.MustCompile(`^(AKIA|ASIA)[A-Z0-9]{16}$`)},
-	{"Google API key", regexp.MustCompile(`^AIza[A-Za-z0-9_-]{30,}$`)},
-	{"Google token", regexp.MustCompile(`^(ya29\.|GOCSPX-)[A-Za-z0-9_-]{16,}`)},
-	{"npm token", regexp.MustCompile(`^npm_[A-Za-z0-9]{20,}$`)},
-	{"PyPI token", regexp.MustCompile(`^pypi-[A-Za-z0-9_-]{20,}$`)},
-	{"Hugging Face token", regexp.MustCompile(`^hf_[A-Za-z0-9]{20,}$`)},
-	{"SendGrid key", regexp.MustCompile(`^SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}$`)},
-	{"API key", regexp.MustCompile(`^(ntn|secret|lin_api|lin_oauth|dop_v1|figd|shpat|shpss|tvly|pplx|gsk|fc|ATATT3x|dckr_pat|AGE-SECRET-KEY)[-_A-Za-z0-9][A-Za-z0-9_=-]{16,}$`)},
-	{"JWT", regexp.MustCompile(`^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$`)},
-	{"private key", regexp.MustCompile(`^-----BEGIN [A-Z ]*PRIVATE KEY`)},
-	{"authorization header", regexp.MustCompile(`(?i)^(authorization: *)?(bearer|basic|token) +[A-Za-z0-9._~+/=-]{8,}$`)},
+	{"GitHub token", &pattern{expr: `^(gh[opusr]_|github_pat_)[A-Za-z0-9_]{16,}`}},
+	{"GitLab token", &pattern{expr: `^gl[a-z]{2,4}-[A-Za-z0-9_-]{16,}`}},
+	{"API key", &pattern{expr: `^(sk|rk)[-_][A-Za-z0-9_-]{16,}`}},
+	{"Slack token", &pattern{expr: `^xox[a-z](\.xox[a-z])?-[A-Za-z0-9-]{8,}|^xapp-[A-Za-z0-9-]{8,}`}},
+	{"AWS access key", &pattern{expr: `^(AKIA|ASIA)[A-Z0-9]{16}$`}},
+	{"Google API key", &pattern{expr: `^AIza[A-Za-z0-9_-]{30,}$`}},
+	{"Google token", &pattern{expr: `^(ya29\.|GOCSPX-)[A-Za-z0-9_-]{16,}`}},
+	{"npm token", &pattern{expr: `^npm_[A-Za-z0-9]{20,}$`}},
+	{"PyPI token", &pattern{expr: `^pypi-[A-Za-z0-9_-]{20,}$`}},
+	{"Hugging Face token", &pattern{expr: `^hf_[A-Za-z0-9]{20,}$`}},
+	{"SendGrid key", &pattern{expr: `^SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}$`}},
+	{"API key", &pattern{expr: `^(ntn|secret|lin_api|lin_oauth|dop_v1|figd|shpat|shpss|tvly|pplx|gsk|fc|ATATT3x|dckr_pat|AGE-SECRET-KEY)[-_A-Za-z0-9][A-Za-z0-9_=-]{16,}$`}},
+	{"JWT", &pattern{expr: `^eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$`}},
+	{"private key", &pattern{expr: `^-----BEGIN [A-Z ]*PRIVATE KEY`}},
+	{"authorization header", &pattern{expr: `(?i)^(authorization: *)?(bearer|basic|token) +[A-Za-z0-9._~+/=-]{8,}$`}},
 }
 
 func knownForm(value string) string {
 	for _, f := range forms {
-		if f.is.MatchString(value) {
+		if f.is.matches(value) {
 			return f.kind
 		}
 	}
@@ -108,7 +107,7 @@ func address(value string) (*url.URL, bool) {
 
 // secretInURL looks for a password, and for parameters that are named like a secret.
 func secretInURL(u *url.URL) (kind string, found bool) {
-	if password, has := u.User.Password(); has && password != "" && !placeholder.MatchString(password) {
+	if password, has := u.User.Password(); has && password != "" && !placeholder.matches(password) {
 		return "password in an address", true
 	}
 	if knownForm(u.User.Username()) != "" {
@@ -136,19 +135,19 @@ var nameParts = []struct{ part, kind string }{
 }
 
 // notParts are words that hold one of nameParts and mean something else.
-var notParts = regexp.MustCompile(`TOKENIZ|SECRETAR`)
+var notParts = pattern{expr: `TOKENIZ|SECRETAR`}
 
-var wordBorder = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+var wordBorder = pattern{expr: `([a-z0-9])([A-Z])`}
 
 // kindOfName judges a name like GITHUB_TOKEN, apiKey or --db-password; "" for a name that says nothing.
 func kindOfName(name string) string {
-	name = strings.ToUpper(wordBorder.ReplaceAllString(name, "${1}_${2}"))
+	name = strings.ToUpper(wordBorder.compiled().ReplaceAllString(name, "${1}_${2}"))
 	for _, word := range strings.FieldsFunc(name, func(c rune) bool { return !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') }) {
 		if kind := nameKinds[word]; kind != "" {
 			return kind
 		}
 		for _, p := range nameParts {
-			if strings.Contains(word, p.part) && !notParts.MatchString(word) {
+			if strings.Contains(word, p.part) && !notParts.matches(word) {
 				return p.kind
 			}
 		}
@@ -157,7 +156,7 @@ func kindOfName(name string) string {
 }
 
 // aboutSecrets are the last words of names that speak of where a secret is, or how it is used.
-var aboutSecrets = regexp.MustCompile(`(?i)[_-](FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|TYPE|METHOD|MODE|SCHEME|NAME|ID|ENABLED|DISABLED|TTL|TIMEOUT|EXPIRY|LIMIT|COUNT|SIZE|ALGORITHM|PREFIX|HEADER)$`)
+var aboutSecrets = pattern{expr: `(?i)[_-](FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|TYPE|METHOD|MODE|SCHEME|NAME|ID|ENABLED|DISABLED|TTL|TIMEOUT|EXPIRY|LIMIT|COUNT|SIZE|ALGORITHM|PREFIX|HEADER)$`}
 
 // modes are values that choose something and keep nothing secret.
 var modes = []string{"true", "false", "yes", "no", "on", "off", "none", "null", "basic", "bearer", "oauth", "oauth2", "oidc", "token", "default", "auto", "enabled", "disabled", "optional", "required"}
@@ -165,27 +164,27 @@ var modes = []string{"true", "false", "yes", "no", "on", "off", "none", "null", 
 // harmless tells whether a value is none that anybody would hide, for all that its name says.
 func harmless(name, value string) bool {
 	_, notNumber := strconv.ParseFloat(value, 64)
-	return notNumber == nil || slices.Contains(modes, strings.ToLower(value)) || isPath(value) || aboutSecrets.MatchString(name) ||
-		placeholder.MatchString(value) || strings.HasPrefix(value, "keyring:")
+	return notNumber == nil || slices.Contains(modes, strings.ToLower(value)) || isPath(value) || aboutSecrets.matches(name) ||
+		placeholder.matches(value) || strings.HasPrefix(value, "keyring:")
 }
 
-var pathForm = regexp.MustCompile(`^(~?/|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\)`)
+var pathForm = pattern{expr: `^(~?/|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\)`}
 
-func isPath(value string) bool { return pathForm.MatchString(value) }
+func isPath(value string) bool { return pathForm.matches(value) }
 
 var (
-	uuid     = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	unbroken = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{24,}$`)
-	hexDigit = regexp.MustCompile(`^([0-9a-f]{32,}|[0-9A-F]{32,})$`)
+	uuid     = pattern{expr: `^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`}
+	unbroken = pattern{expr: `^[A-Za-z0-9+/_=-]{24,}$`}
+	hexDigit = pattern{expr: `^([0-9a-f]{32,}|[0-9A-F]{32,})$`}
 )
 
 // random tells whether a value was drawn by a machine: long, unbroken, and with no letter used much more than others.
 func random(value string) bool {
-	if !unbroken.MatchString(value) || isPath(value) || uuid.MatchString(value) {
+	if !unbroken.matches(value) || isPath(value) || uuid.matches(value) {
 		return false
 	}
 	digits := strings.ContainsAny(value, "0123456789")
-	if hexDigit.MatchString(value) {
+	if hexDigit.matches(value) {
 		return digits && strings.ContainsAny(value, "abcdefABCDEF") && entropy(value) > 3
 	}
 	return digits && strings.ToUpper(value) != value && strings.ToLower(value) != value && entropy(value) > 3.9

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +121,10 @@ func (f fields) seconds(name string, limit time.Duration) (d time.Duration, ok b
 	return d, d > 0
 }
 
-var errorCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
+// errorCode tells whether code has the form of those that are registered: no more than 64 of a-z and _.
+func errorCode(code string) bool {
+	return code != "" && len(code) <= 64 && strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
 
 // refusal returns the answer's error: a status other than 2xx, or an "error"
 // member, which some endpoints send with status 200. It returns nil for neither.
@@ -131,7 +133,7 @@ func (a *answer) refusal(f fields) *OAuthError {
 		return nil
 	}
 	e := &OAuthError{Status: a.status, retryAfter: a.retryAfter}
-	if code := f.text("error"); errorCode.MatchString(code) {
+	if code := f.text("error"); errorCode(code) {
 		e.Code = code
 	}
 	e.Description = clean(f.text("error_description"))

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // sameIssuer reports whether an issuer that a document, a record or a token names
@@ -25,7 +26,10 @@ var microsoftHosts = []string{
 	"login.partner.microsoftonline.cn",
 }
 
-var tenantID = regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\{tenantid\})$`)
+// tenantID matches a tenant's id, or the template. It is compiled at its first use, since most starts need none.
+var tenantID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\{tenantid\})$`)
+})
 
 func microsoft(issuer string) bool {
 	u, err := url.Parse(issuer)
@@ -41,7 +45,7 @@ func sameTenant(configured, named string) bool {
 	}
 	prefix, tenant, rest := cutTenant(configured)
 	namedPrefix, id, namedRest := cutTenant(named)
-	return prefix == namedPrefix && rest == namedRest && !tenantID.MatchString(tenant) && tenantID.MatchString(id)
+	return prefix == namedPrefix && rest == namedRest && !tenantID().MatchString(tenant) && tenantID().MatchString(id)
 }
 
 // cutTenant splits "https://host/" "tenant" "/v2.0".

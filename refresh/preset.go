@@ -141,7 +141,7 @@ func (p Preset) host(given string) (string, error) {
 		return "", fmt.Errorf("the %s is not of the form host or host/path", p.Needs)
 	case p.Needs == "realm" && !strings.Contains("/"+path, "/realms/"):
 		return "", errors.New("the realm is not of the form host/realms/name")
-	case p.Needs == "tenant" && (path != "" || !validHost(domain) && !tenantID.MatchString(domain)):
+	case p.Needs == "tenant" && (path != "" || !validHost(domain) && !tenantID().MatchString(domain)):
 		return "", errors.New("the tenant is neither a domain nor an id")
 	case p.Needs == "domain" && path != "" && !slices.Contains(pathPresets, p.Name):
 		return "", errors.New("the domain is followed by a path")

@@ -120,7 +120,7 @@ func (r *redirect) read(q url.Values) back {
 	}
 	if q.Has("error") {
 		e := &OAuthError{Description: clean(q.Get("error_description"))}
-		if code := q.Get("error"); errorCode.MatchString(code) {
+		if code := q.Get("error"); errorCode(code) {
 			e.Code = code
 		}
 		return back{err: denied(e)}

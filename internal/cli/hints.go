@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"unicode"
 
 	"mcp-valet/install"
@@ -199,8 +200,10 @@ func plainly(err error) string {
 	return strings.NewReplacer(interrupted+": "+canceled, interrupted, canceled, interrupted).Replace(err.Error())
 }
 
-// commandIn finds the commands that a hint names.
-var commandIn = regexp.MustCompile(`\bmcp-valet ((?:config|credential|install|login|logout|purge|reapply|secret|status|token|trust|uninstall)\b)`)
+// commandIn finds the commands that a hint names. It is compiled for the first hint: most runs give none.
+var commandIn = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\bmcp-valet ((?:config|credential|install|login|logout|purge|reapply|secret|status|token|trust|uninstall)\b)`)
+})
 
 // here gives the commands in a hint the options that say where the config, state and store of this run are: typed as it
 // is in a terminal, a command must mean the same ones.
@@ -211,7 +214,7 @@ func (a *app) here(hint string) string {
 			options += " " + o[0] + " " + shellWord(o[1])
 		}
 	}
-	return commandIn.ReplaceAllString(hint, strings.ReplaceAll("mcp-valet"+options, "$", "$$")+" $1")
+	return commandIn().ReplaceAllString(hint, strings.ReplaceAll("mcp-valet"+options, "$", "$$")+" $1")
 }
 
 // shellWord is s as it is typed in a shell.

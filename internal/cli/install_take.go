@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"mcp-valet/install"
 	"mcp-valet/internal/config"
@@ -91,14 +92,14 @@ func (p *installPlan) refuseKeys(was *install.Server) error {
 	return nil
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
 
 // moveArguments moves the arguments that the person has named, and finds those that they should have.
 func (p *installPlan) moveArguments(was *install.Server) error {
 	taken := map[int]bool{}
 	for _, option := range p.o.secretArgs {
 		cut := strings.LastIndex(option, "=")
-		if cut < 0 || !variableName.MatchString(option[cut+1:]) {
+		if cut < 0 || !variableName().MatchString(option[cut+1:]) {
 			return &usageError{msg: "--secret-arg takes N=VARIABLE, the number of an argument and the variable that the server reads instead", command: "install"}
 		}
 		at, value, err := install.ArgumentSecret(was.Args, option[:cut], option[cut+1:])

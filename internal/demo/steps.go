@@ -11,11 +11,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // userCode finds the code that login shows to the person.
-var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
+var userCode = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
+})
 
 // login runs `mcp-valet login demo` and approves its code, unless a person does that.
 func (s *stage) login(ctx context.Context) error {
@@ -61,7 +64,7 @@ func (w *codeWatcher) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	w.text.Write(p)
-	if code := userCode.FindString(w.text.String()); code != "" && !w.done && w.approve != nil {
+	if code := userCode().FindString(w.text.String()); code != "" && !w.done && w.approve != nil {
 		w.done = true
 		w.err = w.approve(code)
 	}

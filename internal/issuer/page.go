@@ -8,13 +8,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 //go:embed page.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+// pageTemplate is parsed when the first page is shown: most runs of the program show none.
+var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
 
 // page is what page.html shows: a notice, a question, or a field for a code.
 type page struct {
@@ -55,7 +57,7 @@ func (i *Issuer) show(w http.ResponseWriter, status int, p page, formAction stri
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+p.Nonce+"'; form-action "+formAction+
 		"; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	pageTemplate.Execute(w, p) // what fails here is the connection: nobody is left to tell
+	pageTemplate().Execute(w, p) // what fails here is the connection: nobody is left to tell
 }
 
 func (i *Issuer) notice(w http.ResponseWriter, status int, text string) {

@@ -1,13 +1,14 @@
 package frame
 
-// Spare is the size of the memory that m keeps for the next large message.
+// Spare is the size of the memory that m keeps for the next large messages.
 func (m *Memory) Spare() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.spare == nil {
-		return 0
+	size := 0
+	for _, r := range m.spare {
+		size += len(r.bytes)
 	}
-	return len(m.spare.bytes)
+	return size
 }
 
 // KeepTime is how long it is kept.

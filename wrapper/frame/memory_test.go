@@ -43,7 +43,7 @@ func TestMemory(t *testing.T) {
 		if memory.Spare() == 0 {
 			t.Errorf("nothing is kept for %v", frame.KeepTime)
 		}
-		time.Sleep(2)
+		time.Sleep(time.Nanosecond * 2)
 		if memory.Spare() != 0 {
 			t.Errorf("%d bytes are kept after %v", memory.Spare(), frame.KeepTime)
 		}

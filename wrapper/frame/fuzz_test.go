@@ -21,6 +21,9 @@ func seeds(f *testing.F, add func(in string)) {
 			}
 		}
 	}
+	for _, c := range siblings {
+		add(c.in)
+	}
 }
 
 // pieces cuts s into small pieces at the places that cuts, a random number, says. None is long enough for the
@@ -64,6 +67,7 @@ func FuzzGrammar(f *testing.F) {
 		`[1,-0,1.5e+3,"a\u00e9\n",true,false,null,{},[],{"a":{"b":[]}}]`, ` [ 1 , 2 ] `, `{"a" : 1 ,"b":-}`, "[1,\"\xff\"]",
 		`0.`, `01`, `-`, `1e`, `1e+`, `.5`, `+1`, `tru`, `nulll`, `"\ud800"`, `"\u12"`, "\"\t\"", `[,]`, `[1,]`, `{,}`, `{"a"}`, `{"a":}`, `{1:2}`, `}`, `]`,
 		`{"a long key, longer than a word":"a long string, longer than three words and a bit more than that","k":[12345678901234567890,0.12345678901234567890]}`,
+		`[{"id":1,"some long key":"x","t":["a",-1.5]},{"id":12,"some long key":"y","t":["b",0.25]}, {"id": 3, "some long key": null},{"id":4,"t":[]}, "and text behind that is looked ahead to"]`,
 	} {
 		f.Add([]byte(value), uint64(len(value)))
 	}

@@ -104,7 +104,7 @@ func (s *scanner) endID(line []byte, v *found) ID {
 func (s *scanner) findPlace() {
 	h := &s.header
 	h.place = elsewhere
-	if s.depth == 0 || !s.object {
+	if s.depth == 0 || !s.inObject() {
 		return
 	}
 	params := s.strict && h.field == theParams
@@ -222,11 +222,13 @@ func (s *scanner) paramsKey(line, key []byte, ref keyRef) {
 		s.keys.arena = appendFold(s.keys.arena, key)
 		fold, ref = s.keys.made(from)
 	}
-	known := paramsMembers
-	if h.place == inMeta {
-		known = metaMembers
+	var k knownKey
+	if h.place == inParams {
+		k = paramsMember(fold)
+	} else {
+		k = metaMember(fold)
 	}
-	k, isKnown := known[string(fold)]
+	isKnown := k.name != ""
 	switch {
 	case hasNUL(key):
 		s.refuse(nulInKey)
@@ -254,22 +256,40 @@ type knownKey struct {
 	what wanted
 }
 
-// Keys of params and params._meta by their fold.
-var (
-	paramsMembers = map[string]knownKey{
-		"name":            {"name", theName},
-		"uri":             {"uri", theURI},
-		"_meta":           {"_meta", theMeta},
-		"protocolversion": {"protocolVersion", theVersion},
-		"arguments":       {"arguments", nothing},
-		"ref":             {"ref", nothing},
-		"task":            {"task", nothing},
+// paramsMember returns the key of params that has a fold, or the zero value.
+func paramsMember(fold []byte) knownKey {
+	switch string(fold) {
+	case "name":
+		return knownKey{"name", theName}
+	case "uri":
+		return knownKey{"uri", theURI}
+	case "_meta":
+		return knownKey{"_meta", theMeta}
+	case "protocolversion":
+		return knownKey{"protocolVersion", theVersion}
+	case "arguments":
+		return knownKey{"arguments", nothing}
+	case "ref":
+		return knownKey{"ref", nothing}
+	case "task":
+		return knownKey{"task", nothing}
 	}
-	metaMembers = map[string]knownKey{
-		metaPrefix + "protocolversion":    {metaPrefix + "protocolVersion", theRequestVersion},
-		metaPrefix + "clientcapabilities": {metaPrefix + "clientCapabilities", nothing},
-		metaPrefix + "clientinfo":         {metaPrefix + "clientInfo", nothing},
-		metaPrefix + "loglevel":           {metaPrefix + "logLevel", nothing},
-		"progresstoken":                   {"progressToken", nothing},
+	return knownKey{}
+}
+
+// metaMember returns the key of params._meta that has a fold, or the zero value.
+func metaMember(fold []byte) knownKey {
+	switch string(fold) {
+	case metaPrefix + "protocolversion":
+		return knownKey{metaPrefix + "protocolVersion", theRequestVersion}
+	case metaPrefix + "clientcapabilities":
+		return knownKey{metaPrefix + "clientCapabilities", nothing}
+	case metaPrefix + "clientinfo":
+		return knownKey{metaPrefix + "clientInfo", nothing}
+	case metaPrefix + "loglevel":
+		return knownKey{metaPrefix + "logLevel", nothing}
+	case "progresstoken":
+		return knownKey{"progressToken", nothing}
 	}
-)
+	return knownKey{}
+}

@@ -68,6 +68,9 @@ func (id *ID) appendRaw(dst []byte) []byte {
 // and so have "a" and "\u0061" one. The zero ID's key is "".
 func (id ID) Key() string {
 	var room [64]byte
+	if id.kind == numberID && id.isPlain() {
+		return string(id.appendRaw(append(room[:0], 'n'))) // what the rest would give, as nearly all are
+	}
 	raw := id.appendRaw(room[:0])
 	switch id.kind {
 	case numberID:

@@ -9,23 +9,32 @@ import (
 // keySets holds the keys of all open objects of one message, to find a repeated one. Keys are not copied: a key is
 // known by where its text begins in the line, or in the arena when its text had to be made (unescaped or folded).
 //
-// An object of few keys is searched one by one; one of many gets a hash table with a seed of this process, so that
-// nobody can choose keys that collide. Equality is always decided on the keys' bytes. The work is linear in the
-// message, and memory is at most 24 bytes a key of an open object (40 while a table grows), beside the arena.
+// Rows of one shape repeat their keys in the same order. So a level still knows the keys of the object that was there
+// before: as long as an object's keys are the same ones, none of them is repeated, and nothing need be searched.
+// Otherwise an object of few keys is searched one by one; one of many gets a hash table with a seed of this process,
+// so that nobody can choose keys that collide. Equality is always decided on the keys' bytes. The work is linear in
+// the message, and memory is at most 40 bytes a key of an open object (56 while a table grows), beside the arena and
+// what is remembered of objects that are closed.
 type keySets struct {
-	prints []uint64 // what is cheap to compare of a key, of all small open objects
-	refs   []keyRef // where those keys are
+	levels []keyLevel // of objects open, and of those that were
+	open   int        // how many are open
 	arena  []byte
-	inner  openObject   // the innermost open object
-	outer  []openObject // those around it
 	spare  []*keyTable
 }
 
-// openObject is what one open object holds of keySets.
-type openObject struct {
-	first uint32    // its first key in prints and refs
-	arena uint32    // length of the arena when it opened
+// keyLevel holds the keys of the object that is open on one level of objects in objects, and remembers those of the
+// last one that was.
+type keyLevel struct {
+	keys  []seenKey // all different; none of them in the arena behind the first count
+	count int       // how many of them are the open object's: all of its keys, when it has no table
 	table *keyTable // its keys when they are many
+	arena int       // length of the arena when it opened
+}
+
+// seenKey is a key and what is cheap to compare of it.
+type seenKey struct {
+	print uint64
+	keyRef
 }
 
 // keyRef locates a key's text.
@@ -37,13 +46,19 @@ type keyRef struct {
 const (
 	// fewKeys is how many keys are compared one by one.
 	fewKeys = 16
+	// maxRemembered limits how many keys of an object are remembered for the next one.
+	maxRemembered = 128
 	// inArena marks a keyRef.from that counts in the arena (see mostMax).
 	inArena = 1 << 31
-	// longKey marks a print that is not the whole key; a short key's print has its length (0 to 7) there.
+	// shortKey is the longest key whose print is the key as it stands in a line, with its quotes and a colon.
+	shortKey = 5
+	// longKey marks a print that is not the whole key.
 	longKey = 1 << 63
 	// maxSpareSlots limits the tables kept for the next object, maxSpare their number.
 	maxSpareSlots = 4096
 	maxSpare      = 4
+	// maxSpareLevels limits the levels kept for the next message.
+	maxSpareLevels = 32
 	// maxSpareArena limits the arena kept for the next message, in bytes.
 	maxSpareArena = 64 << 10
 )
@@ -52,10 +67,14 @@ var keySeed = maphash.MakeSeed()
 
 // reset forgets all keys, and gives back memory that a large message needed.
 func (k *keySets) reset() {
-	k.prints, k.refs = k.prints[:0], k.refs[:0]
-	k.inner = openObject{}
-	clear(k.outer) // lets go of tables
-	k.outer = k.outer[:0]
+	if len(k.levels) > maxSpareLevels {
+		k.levels = nil
+	}
+	for i := range k.levels {
+		l := &k.levels[i]
+		l.keys, l.table = l.keys[:0], nil
+	}
+	k.open = 0
 	k.arena = k.arena[:0]
 	if cap(k.arena) > maxSpareArena {
 		k.arena = nil
@@ -64,39 +83,122 @@ func (k *keySets) reset() {
 
 // push opens an object.
 func (k *keySets) push() {
-	k.outer = append(k.outer, k.inner)
-	k.inner = openObject{first: uint32(len(k.prints)), arena: uint32(len(k.arena))}
+	if k.full() {
+		k.levels = append(k.levels, keyLevel{})
+	}
+	k.next()
+}
+
+// full reports whether no level is left for one more object.
+func (k *keySets) full() bool { return k.open == len(k.levels) }
+
+// next opens an object on the next level.
+func (k *keySets) next() *keyLevel {
+	l := &k.levels[k.open]
+	l.count, l.arena = 0, len(k.arena)
+	k.open++
+	return l
 }
 
 // pop closes the innermost object.
 func (k *keySets) pop() {
-	o := &k.inner
-	k.prints, k.refs = k.prints[:o.first], k.refs[:o.first]
-	k.arena = k.arena[:o.arena]
-	if o.table != nil {
-		k.giveBack(o.table)
+	if k.untidy() {
+		k.tidy()
 	}
-	last := len(k.outer) - 1
-	k.inner = k.outer[last]
-	k.outer = k.outer[:last]
+	k.open--
 }
+
+// untidy reports whether the innermost object is an unusual one, with a table or keys in the arena.
+func (k *keySets) untidy() bool {
+	l := k.top()
+	return l.table != nil || l.arena != len(k.arena)
+}
+
+// tidy ends what an unusual object needed.
+func (k *keySets) tidy() {
+	l := k.top()
+	if l.arena != len(k.arena) {
+		k.arena = k.arena[:l.arena]
+		l.keys = l.keys[:0]
+	}
+	if l.table != nil {
+		k.giveBack(l.table)
+		l.table = nil
+	}
+}
+
+// top returns the level of the innermost object.
+func (k *keySets) top() *keyLevel { return &k.levels[k.open-1] }
 
 // add adds a key to the innermost object and reports whether it was there. The key's text lies at ref in line or
 // in the arena.
 func (k *keySets) add(line []byte, print uint64, ref keyRef) bool {
-	if k.inner.table != nil {
-		return k.addToTable(line, ref)
+	l, key := k.top(), seenKey{print, ref}
+	if l.count < len(l.keys) {
+		if k.same(line, &l.keys[l.count], &key) {
+			l.count++
+			return false
+		}
+		l.keys = l.keys[:l.count]
 	}
-	prints := k.prints[k.inner.first:]
-	for i, p := range prints {
-		if p == print && (p < longKey || bytes.Equal(k.text(line, ref), k.text(line, k.refs[int(k.inner.first)+i]))) {
+	if l.count >= fewKeys {
+		return k.addToTable(line, l, key)
+	}
+	for i := range l.keys {
+		if l.keys[i].print == print && k.same(line, &l.keys[i], &key) {
 			return true
 		}
 	}
-	k.prints = append(k.prints, print)
-	k.refs = append(k.refs, ref)
-	if len(prints) == fewKeys {
-		k.makeTable(line)
+	l.append(key)
+	return false
+}
+
+// same reports whether two keys are equal.
+func (k *keySets) same(line []byte, a, b *seenKey) bool {
+	return a.print == b.print && (a.print < longKey || bytes.Equal(k.text(line, a.keyRef), k.text(line, b.keyRef)))
+}
+
+// append adds a key of the open object to those that are remembered, of which none is another's.
+func (l *keyLevel) append(key seenKey) {
+	l.keys = append(l.keys, key)
+	l.count++
+}
+
+// remember is add where nobody asks for repeated keys.
+func (k *keySets) remember(line []byte, print uint64, ref keyRef) {
+	l, key := k.top(), seenKey{print, ref}
+	if l.count < len(l.keys) {
+		if k.same(line, &l.keys[l.count], &key) {
+			l.count++
+			return
+		}
+		l.keys = l.keys[:l.count]
+	}
+	if l.count < maxRemembered {
+		l.append(key)
+	}
+}
+
+// addToTable is add for an object of many keys.
+func (k *keySets) addToTable(line []byte, l *keyLevel, key seenKey) bool {
+	if l.table == nil {
+		l.table = k.takeTable()
+		for _, other := range l.keys {
+			l.table.insert(hashKey(k.text(line, other.keyRef)), other.keyRef)
+		}
+	}
+	text := k.text(line, key.keyRef)
+	hash := hashKey(text)
+	t := l.table
+	for i := t.home(hash); t.slots[i].used(); i = t.after(i) {
+		s := &t.slots[i]
+		if s.hash == hash && s.ref.length == key.length && bytes.Equal(k.text(line, s.ref), text) {
+			return true
+		}
+	}
+	t.insert(hash, key.keyRef)
+	if l.count < maxRemembered {
+		l.append(key)
 	}
 	return false
 }
@@ -114,30 +216,6 @@ func (k *keySets) text(line []byte, r keyRef) []byte {
 		return k.arena[from : from+r.length]
 	}
 	return line[r.from : r.from+r.length]
-}
-
-// makeTable moves the keys of the innermost object, which has become large, into a table.
-func (k *keySets) makeTable(line []byte) {
-	first := k.inner.first
-	k.inner.table = k.takeTable()
-	for _, r := range k.refs[first:] {
-		k.inner.table.insert(hashKey(k.text(line, r)), r)
-	}
-	k.prints, k.refs = k.prints[:first], k.refs[:first]
-}
-
-func (k *keySets) addToTable(line []byte, ref keyRef) bool {
-	key := k.text(line, ref)
-	hash := hashKey(key)
-	t := k.inner.table
-	for i := t.home(hash); t.slots[i].used(); i = t.after(i) {
-		s := &t.slots[i]
-		if s.hash == hash && s.ref.length == ref.length && bytes.Equal(k.text(line, s.ref), key) {
-			return true
-		}
-	}
-	t.insert(hash, ref)
-	return false
 }
 
 func (k *keySets) takeTable() *keyTable {
@@ -158,12 +236,10 @@ func (k *keySets) giveBack(t *keyTable) {
 	k.spare = append(k.spare, t)
 }
 
-// shortPrint returns the print of a key of at most 7 bytes, which are the low bytes of word.
-func shortPrint(word uint64, length int) uint64 {
-	return word&(1<<(8*length)-1) | uint64(length)<<56
-}
+// memberMask has the bits of a short key's print, by its length.
+var memberMask = [shortKey + 1]uint64{1<<24 - 1, 1<<32 - 1, 1<<40 - 1, 1<<48 - 1, 1<<56 - 1, 1<<64 - 1}
 
-// printOf returns the print of any key.
+// printOf returns the print of a key.
 func printOf(key []byte) uint64 {
 	n := len(key)
 	if n >= 8 {
@@ -174,7 +250,15 @@ func printOf(key []byte) uint64 {
 	for i, c := range key {
 		word |= uint64(c) << (8 * i)
 	}
-	return shortPrint(word, n)
+	return wordPrint(word, n)
+}
+
+// wordPrint returns the print of a key of n bytes, at most 7, which are the low bytes of word.
+func wordPrint(word uint64, n int) uint64 {
+	if n > shortKey {
+		return word | longKey
+	}
+	return '"' | (word|('"'|':'<<8)<<(8*n&63))<<8
 }
 
 func hashKey(key []byte) uint32 { return uint32(maphash.Bytes(keySeed, key) >> 32) }

@@ -157,7 +157,9 @@ func (w *writer) meta() {
 }
 
 func (w *writer) value() {
-	switch w.choose(10) {
+	switch w.choose(11) {
+	case 10:
+		w.rows()
 	case 0, 1, 2:
 		w.oneOf(`"a"`, `"danger"`, `""`, `"\n\t\"\\\/\b\f\r"`, `"\u00e9"`, `"naïve"`, `"булка"`, `"天地"`, `"😀"`, `"2026-07-28"`, `"a long string without anything in it"`,
 			`"\ud800"`, `"\u0000"`, "\"\x7f\u2028\"", "\"\t\"", "\"\xff\"", "\"\xf4\x90\x80\x80\"", "\"\xf0\x8f\xbf\xbf\"", "\"\xe0\x9f\xbf\"", `"\x"`, `"\u12G4"`)
@@ -193,6 +195,29 @@ func (w *writer) value() {
 	default:
 		w.WriteString("{}")
 	}
+}
+
+// rows writes objects that have nearly the same keys.
+func (w *writer) rows() {
+	keys := []string{"id", "name", "a long key", "k", "e"}[:w.choose(6)]
+	w.WriteByte('[')
+	for i := range 1 + w.choose(4) {
+		if i > 0 {
+			w.WriteByte(',')
+		}
+		w.object(func() {
+			for j, key := range keys {
+				if j > 0 {
+					w.WriteByte(',')
+				}
+				if w.rarely() {
+					key = keys[w.choose(len(keys))]
+				}
+				w.member(key, func() { w.oneOf("1", "-2.5", `"text"`, "null", `{"k":1}`, `[{"k":1},{"k":2}]`, "[]", "{}") })
+			}
+		})
+	}
+	w.WriteByte(']')
 }
 
 func randomLines(choices []byte) string {

@@ -34,15 +34,15 @@ const (
 // Positions count from the beginning of the line. No byte is looked at twice but for a few: those of an escape, a
 // literal or a UTF-8 sequence that a chunk cut in two, and of a token that quick gave up on.
 type scanner struct {
-	strict bool   // from a client
-	high   uint64 // highBits when UTF-8 is to be checked, 0 when not
+	strict  bool   // from a client
+	high    uint64 // highBits when UTF-8 is to be checked, 0 when not
+	deepest int    // depth of the deepest object that means something to the header check
 
 	state    state
 	bad      refusal // the first thing that was wrong
-	tracking bool    // keys are looked at at every depth: strict, and nothing wrong so far
+	tracking bool    // keys knows the open objects: nothing was wrong so far, nor nested deeper than a client may
 	depth    int
-	object   bool                    // the innermost open value is an object, no array
-	objects  [maxDepth/64 + 1]uint64 // a bit for each open value: it is an object, no array
+	closers  [maxDepth + 1]byte // for each depth: what closes the open value, '}' for an object and ']' for an array
 
 	from     int  // where the token at hand begins, behind its quote
 	number   byte // how far a number has come
@@ -56,12 +56,14 @@ type scanner struct {
 
 // reset makes the scanner ready for the next line.
 func (s *scanner) reset() {
-	s.state, s.bad, s.tracking = atStart, 0, s.strict
+	s.state, s.bad, s.tracking = atStart, 0, true
+	s.deepest = 1
+	if s.strict {
+		s.deepest = deepestPlace
+	}
 	s.depth, s.rootKind = 0, 0
 	s.header.reset()
-	if s.strict {
-		s.keys.reset()
-	}
+	s.keys.reset()
 }
 
 // refuse notes that something is wrong. The first remark is what the line is refused for.
@@ -83,7 +85,7 @@ func (s *scanner) breakOff(why refusal) {
 func (s *scanner) scan(line []byte, p int) (int, bool) {
 	p, ok := s.resume(line, p)
 	for ok && p < len(line) {
-		if s.header.place == elsewhere && s.depth > 0 {
+		if s.header.place == elsewhere && s.tracking && s.depth > 0 {
 			if p = s.quick(line, p); p == len(line) {
 				break
 			}
@@ -180,13 +182,13 @@ func (s *scanner) value(line []byte, p int, c byte) (int, bool) {
 		s.from = p + 1
 		return s.restOfString(line, p+1)
 	case '{':
-		return s.open(p, atFirstKey), true
+		return s.open(p, atFirstKey, '}'), true
 	case '[':
 		if s.depth == 0 {
 			s.breakOff(batch)
 			return p, true
 		}
-		return s.open(p, atFirstValue), true
+		return s.open(p, atFirstValue, ']'), true
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		s.number = beforeNumber
 		return s.restOfNumber(line, p)
@@ -224,26 +226,23 @@ func (s *scanner) endValue(line []byte, p int) {
 }
 
 // open enters an object or array.
-func (s *scanner) open(p int, next state) int {
+func (s *scanner) open(p int, next state, closer byte) int {
 	if s.depth == maxDepth {
 		s.breakOff(tooDeep)
 		return p
 	}
-	if s.strict && s.depth == maxDepthClient {
-		s.refuse(tooDeep)
-	}
-	word, bit := &s.objects[s.depth/64], uint64(1)<<(s.depth%64)
-	s.depth++
-	s.object = next == atFirstKey
-	if s.object {
-		*word |= bit
-		if s.tracking {
-			s.keys.push()
+	if s.depth == maxDepthClient {
+		s.tracking = false // so that there are no more levels of keys
+		if s.strict {
+			s.refuse(tooDeep)
 		}
-	} else {
-		*word &^= bit
 	}
-	if s.depth <= deepestPlace+1 {
+	s.depth++
+	s.closers[s.depth] = closer
+	if closer == '}' && s.tracking {
+		s.keys.push()
+	}
+	if s.depth <= s.deepest+1 {
 		s.findPlace()
 	}
 	s.state = next
@@ -252,35 +251,34 @@ func (s *scanner) open(p int, next state) int {
 
 // close leaves the innermost object or array.
 func (s *scanner) close(p int) int {
-	if s.tracking && s.object {
+	if s.inObject() && s.tracking {
 		s.keys.pop()
 	}
 	s.depth--
+	s.state = atComma
 	if s.depth == 0 {
 		s.state = atEnd
-	} else {
-		s.state = atComma
-		s.object = s.objectAt(s.depth)
 	}
-	if s.depth <= deepestPlace {
+	if s.depth <= s.deepest {
 		s.findPlace()
 	}
 	return p + 1
 }
 
-// objectAt reports whether the open value at a depth, from 1 on, is an object.
-func (s *scanner) objectAt(depth int) bool {
-	return s.objects[(depth-1)/64]>>((depth-1)%64)&1 != 0
-}
+// inObject reports whether the innermost open value is an object, no array.
+func (s *scanner) inObject() bool { return s.closer() == '}' }
+
+// closer returns what closes the innermost open value.
+func (s *scanner) closer() byte { return s.closers[s.depth] }
 
 // separator reads what stands behind a value inside an object or array.
 func (s *scanner) separator(p int, c byte) int {
 	switch {
-	case c == ',' && s.object:
+	case c == ',' && s.inObject():
 		s.state = atKey
 	case c == ',':
 		s.state = atValue
-	case c == '}' && s.object, c == ']' && !s.object:
+	case c == s.closer():
 		return s.close(p)
 	default:
 		s.breakOff(badGrammar)
@@ -296,17 +294,21 @@ func (s *scanner) key(line []byte, p int) (int, bool) {
 	return s.restOfKey(line, p)
 }
 
-// restOfKey reads a key to its end, and the closing quote.
+// restOfKey reads a key to its end, and the closing quote and a colon that stands right behind.
 func (s *scanner) restOfKey(line []byte, p int) (int, bool) {
 	p, ok := s.text(line, p)
 	if !ok {
 		return p, false
 	}
-	if s.tracking || s.header.place == inEnvelope {
+	if s.tracking && s.strict || s.header.place == inEnvelope {
 		s.endKey(line, p)
 	}
+	if p++; p < len(line) && line[p] == ':' {
+		s.state = atValue
+		return p + 1, true
+	}
 	s.state = atColon
-	return p + 1, true
+	return p, true
 }
 
 // restOfString reads a string value to its end.

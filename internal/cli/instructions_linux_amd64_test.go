@@ -21,6 +21,7 @@ const instructionsOfTrip = 15_490
 // TestInstructions holds the whole way of a message through the launcher to what it costs now, by counting.
 func TestInstructions(t *testing.T) {
 	needTool(t, "valgrind")
+	needRelease(t)
 	l := buildLauncher(t)
 	const few, many = 200, 1200
 	base, baseAll := l.countInstructions(t, few)

@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/cpu"
 )
 
 var update = flag.Bool("update", false, "write the instructions that are counted to "+instructionsFile)
@@ -57,6 +60,9 @@ func needValgrind(t *testing.T) {
 			t.Fatal("valgrind is missing: apt-get install valgrind")
 		}
 		t.Skip("to run this: apt-get install valgrind")
+	}
+	if !strings.HasPrefix(runtime.Version(), "go1.26") || !cpu.X86.HasAVX2 {
+		t.Skip("the figures in the file are those of Go 1.26 on a processor with AVX2")
 	}
 }
 

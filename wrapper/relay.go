@@ -98,14 +98,21 @@ type relay struct {
 	max       int
 	life      life
 	own       questions
-	stdout    <-chan struct{}        // closed at the end of the server's stdout
-	stderr    <-chan struct{}        // and of its stderr
-	installed chan struct{}          // closed when it handles the client's messages
-	quit      chan struct{}          // closed when the server is to end although its client goes on
-	failure   atomic.Pointer[error]  // why the handshake with it failed
-	fate      atomic.Pointer[string] // what became of the server, once it is known
-	deaf      bool                   // the server takes no more messages; under session.mu
-	strayed   bool                   // a line of stdout was no message; for fromServer alone
+	stdout    <-chan struct{} // closed at the end of the server's stdout
+	stderr    <-chan struct{} // and of its stderr
+	installed chan struct{}   // closed when it handles the client's messages
+	quit      chan struct{}   // closed when the server is to end although its client goes on
+
+	// Where another server takes this one's place:
+	superseded chan struct{} // closed when that begins; under session.mu, as is the next
+	verdict    chan bool     // whether it stays after all
+	gone       chan struct{} // closed when it is no more
+
+	failure atomic.Pointer[error]  // why the handshake with it failed
+	fate    atomic.Pointer[string] // what became of the server, once it is known
+	deaf    bool                   // the server takes no more messages; under session.mu
+	adopted sync.Map               // keys of subscriptions that another server has acknowledged already
+	strayed bool                   // a line of stdout was no message; for fromServer alone
 }
 
 // handle passes on a message of the client; session.mu is held.
@@ -185,11 +192,15 @@ func (r *relay) undelivered(id frame.ID, key string) {
 
 // cancelledKey is the key of the request that a notifications/cancelled is about; "" when it names none.
 func cancelledKey(line []byte) string {
-	var m struct{ Params map[string]json.RawMessage }
-	if json.Unmarshal(line, &m) != nil || m.Params["requestId"] == nil {
+	return keyOf(paramsOf(line)["requestId"])
+}
+
+// keyOf is the key of an id that is written somewhere in a message; "" when it is none.
+func keyOf(id json.RawMessage) string {
+	if id == nil {
 		return ""
 	}
-	answer := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", m.Params["requestId"])
+	answer := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", id)
 	read, err := frame.NewReader(bytes.NewReader(answer), frame.ClientToServer, 0).Next() // keyed as its request was
 	if err != nil {
 		return ""
@@ -231,6 +242,16 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 		r.era.serverAsks(r.err)
 	}
 	line := masks.mask(m.Raw, ours)
+	switch {
+	case m.Kind == frame.Request:
+		line = r.asks.add(r, m, line)
+	case asked.greets:
+		if result := asObject(asObject(line)["result"]); result != nil {
+			r.served.Store(&result)
+		}
+	case m.Method == methodAcknowledged && r.adopts(m):
+		return // the client was told by the server before
+	}
 	r.out.send(line)
 	if asked.topic != nil {
 		r.rec.answer(asked.topic, line, took)

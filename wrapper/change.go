@@ -38,7 +38,7 @@ func (s *session) owner(m *frame.Message) *relay {
 	case m.Method == "notifications/cancelled":
 		key := cancelledKey(m.Raw)
 		for _, old := range s.retired {
-			if _, waits := old.pending.take(key); waits {
+			if old.pending.waits(key) {
 				return old
 			}
 		}
@@ -48,6 +48,16 @@ func (s *session) owner(m *frame.Message) *relay {
 		}
 	}
 	return nil
+}
+
+// passTo gives a message to a server that is not the one that answers the client now.
+func (s *session) passTo(other *relay, m *frame.Message) {
+	s.source.stall()
+	defer s.source.resume()
+	other.server.Stdin().Write(m.Raw) // an error means that nobody waits for it
+	if m.Method == "notifications/cancelled" {
+		other.pending.take(cancelledKey(m.Raw)) // not before: it may be all that keeps the server
+	}
 }
 
 // succeed begins the change: everything waits until it is decided who answers from now on.

@@ -343,6 +343,8 @@ func (c *conversation) option(o []string) {
 		c.options.Snapshot = filepath.Join(c.t.TempDir(), "snapshots", "kb.json")
 	case "sign-ins": // how many begin, and how the first looks: opened, notified, plain, code, refused
 		c.wantSignIns, c.signIns.how = atoi(o[1]), o[2]
+	case "dir": // a folder for the server, in ${DIR}
+		c.starter.server.Env["DIR"] = c.t.TempDir()
 	case "secret":
 		c.starter.server.Secrets[o[1]] = keyring.NewSecret(unquote(o[2]))
 	case "signed-out":

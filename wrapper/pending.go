@@ -77,6 +77,14 @@ func (p *pending) take(key string) (request, bool) {
 	return r, ok
 }
 
+// waits tells whether a request waits.
+func (p *pending) waits(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.waiting[key]
+	return ok
+}
+
 // drop removes a request; mu is held.
 func (p *pending) drop(key string, r request) {
 	delete(p.waiting, key)

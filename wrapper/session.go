@@ -143,9 +143,7 @@ func (s *session) handle(m frame.Message) {
 	}
 	defer s.mu.Unlock()
 	if other := s.owner(&m); other != nil {
-		s.source.stall()
-		defer s.source.resume()
-		other.server.Stdin().Write(m.Raw) // an error means that nobody waits for it
+		s.passTo(other, &m)
 		return
 	}
 	if s.relay != nil && !s.changeFor(&m) {

@@ -140,6 +140,7 @@ func (g *gate) decide(r result) *relay {
 	for _, h := range g.take() {
 		g.settle(h)
 	}
+	g.wants = false // it has just been looked
 	g.stirHeld()
 	return nil
 }

@@ -95,6 +95,9 @@ func (g *gate) succession(r *result) (server *relay, handled bool) {
 	if old == nil {
 		return nil, false
 	}
+	if r.err == nil && !exited(old.server) && old.deliverToken(r.Start) {
+		return g.resume(), true
+	}
 	stays := !exited(old.server) && !g.s.renewal.ended(wallClock())
 	switch {
 	case r.err == nil && r.Token.Equal(old.with.Token) && stays, r.err != nil && stays && obstacleOf(r.err) != hopeless:

@@ -323,6 +323,12 @@ func (c *conversation) option(o []string) {
 			"restart": wrapper.RenewRestart, "exclusive": wrapper.RenewExclusive, "file": wrapper.RenewFile, "meta": wrapper.RenewMeta,
 		}[o[1]]
 		c.options.SignIns = c.signIns
+		c.options.TokenFile = filepath.Join(c.t.TempDir(), "tokens", "token")
+		c.t.Cleanup(func() {
+			if _, err := os.Stat(c.options.TokenFile); err == nil {
+				c.t.Error("the file with the token is still there")
+			}
+		})
 		c.options.Refusal = func(err error) string { return "mcp-valet: told: " + err.Error() }
 		c.starter.server.TokenEnv, c.starter.token = "TOKEN", tokenOf("the-first-token", nil)
 		c.starter.life = duration(c.t, o[2])

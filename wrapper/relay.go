@@ -21,6 +21,9 @@ const (
 	codeBadAnswer      = -32603 // the server's answer cannot be passed on
 )
 
+// unanswered is what a request is told, behind what became of the server.
+const unanswered = " before answering"
+
 // deafTime is how long a server that takes no more messages is given to exit before its requests are answered.
 const deafTime = 200 * time.Millisecond
 
@@ -94,7 +97,7 @@ type relay struct {
 	server    server
 	with      Start // what it was started with
 	pending   *pending
-	masker    *masker
+	masker    atomic.Pointer[masker]
 	max       int
 	life      life
 	own       questions
@@ -140,12 +143,12 @@ func (r *relay) request(m *frame.Message) {
 	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version))
 	switch {
 	case errors.Is(err, errSettled):
-		r.tell(m.ID, codeServerGone, *r.fate.Load())
+		r.tell(m.ID, codeServerGone, *r.fate.Load()+unanswered)
 	case errors.Is(err, errDuplicate):
 		r.tell(m.ID, codeInvalidRequest, err.Error())
 	case err != nil:
 		r.tell(m.ID, codeServerGone, err.Error())
-	case !r.deliver(r.gate.unmarked(m)):
+	case !r.deliver(r.withToken(r.gate.unmarked(m))):
 		r.undelivered(m.ID, key)
 	}
 }
@@ -211,9 +214,12 @@ func keyOf(id json.RawMessage) string {
 // fromServer passes on what the server writes to stdout, until its end.
 func (r *relay) fromServer() {
 	frames := r.memory.NewReader(r.server.Stdout(), frame.ServerToClient, r.max)
-	masks, text := newMessages(r.masker), newText(r.masker)
+	masks, text := newMessages(r.masker.Load()), newText(r.masker.Load())
 	for {
 		m, err := frames.Next()
+		if masker := r.masker.Load(); masker != masks.masker {
+			masks, text = newMessages(masker), newText(masker)
+		}
 		if err == nil {
 			r.passBack(&m, masks)
 			continue
@@ -288,10 +294,14 @@ func (r *relay) settles(key string) bool {
 
 // fromStderr passes on what the server writes to stderr, until its end.
 func (r *relay) fromStderr() {
-	text := newText(r.masker)
+	text := newText(r.masker.Load())
 	room := make([]byte, 32<<10)
 	for {
 		n, err := r.server.Stderr().Read(room)
+		if masker := r.masker.Load(); masker != text.masker {
+			r.err.relay(text.end())
+			text = newText(masker)
+		}
 		if n > 0 {
 			r.life.heard.Store(true)
 		}
@@ -307,7 +317,7 @@ func (r *relay) fromStderr() {
 func (r *relay) settle(fate string) {
 	r.fate.Store(&fate)
 	for _, q := range r.pending.settle() {
-		text := fate + " before answering"
+		text := fate + unanswered
 		if q.calls && !q.unsent {
 			text += "; the call may have been carried out: check before repeating it"
 		}

@@ -114,7 +114,9 @@ func (s *session) renewed(r *result) {
 		n.inForce(r.Start) // nothing newer is to be had
 		return
 	}
-	n.fresh = &r.Start
+	if !s.relay.deliverToken(r.Start) {
+		n.fresh = &r.Start
+	}
 }
 
 // changeFor has another server take over before m is handled, where the token makes that necessary, and tells whether

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -105,6 +106,10 @@ func runScript(script string) {
 			} else {
 				f.Close()
 			}
+		case "show": // a file, backwards, as it would be masked
+			b, err := os.ReadFile(rest)
+			slices.Reverse(b)
+			fmt.Fprintf(os.Stderr, "%s %v\n", b, err)
 		case "free":
 			os.Remove(rest)
 		case "eof": // wait for it

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
@@ -30,10 +31,11 @@ type session struct {
 
 	served   atomic.Pointer[object] // what a server answered to initialize; nil before that
 	renewal  renewal
-	retired  []*relay       // servers that still answer what they were asked
-	asks     asks           // what servers asked the client
-	leaving  sync.WaitGroup // of the goroutines that stay with them
-	stopped  chan struct{}  // closed by the first signal
+	tokens   []keyring.Secret // the latest tokens of the session
+	retired  []*relay         // servers that still answer what they were asked
+	asks     asks             // what servers asked the client
+	leaving  sync.WaitGroup   // of the goroutines that stay with them
+	stopped  chan struct{}    // closed by the first signal
 	stopOnce sync.Once
 
 	relaunched bool // after a server that died of a probe
@@ -71,6 +73,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	s := &session{host: h, inbound: in, o: &o, ctx: ctx, stopped: make(chan struct{})}
 	s.renewal.how = o.Renewal
 	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
+	defer s.removeFile()
 	defer s.tasks.Wait()
 	defer cancel()
 
@@ -107,7 +110,9 @@ func (s *session) begin(start Start) (exit int, err error) {
 func (s *session) install(r *relay) {
 	s.relay = r
 	s.renewal.inForce(r.with)
-	close(r.installed)
+	if !isClosed(r.installed) { // else it goes on
+		close(r.installed)
+	}
 }
 
 // serve reads the client's messages and goes from the gate to a relay, and sometimes back, until the end.
@@ -209,15 +214,20 @@ func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 
 // newRelay starts a server and the passing on of what it says.
 func (s *session) newRelay(with Start) (*relay, error) {
-	child, err := s.launch(s.o, with)
+	given, err := s.given(with)
+	if err != nil {
+		return nil, err
+	}
+	child, err := s.launch(s.o, given)
 	if err != nil {
 		return nil, err
 	}
 	r := &relay{
-		session: s, label: s.o.label(), server: child, pending: newPending(), masker: newMasker(with.secrets()), max: s.o.maxMessage(),
+		session: s, label: s.o.label(), server: child, pending: newPending(), max: s.o.maxMessage(),
 		with: with, quit: make(chan struct{}), installed: make(chan struct{}),
 		superseded: make(chan struct{}), verdict: make(chan bool, 1), gone: make(chan struct{}),
 	}
+	r.masker.Store(newMasker(s.secretsOf(with)))
 	r.life.waits = make(chan struct{}, 1)
 	r.life.canRemedy = !with.Token.IsZero() && s.o.SignIns != nil && !s.remedied
 	s.rec.become(with.Subject)

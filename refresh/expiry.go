@@ -29,6 +29,20 @@ func ends(c *keyring.Credential) time.Time {
 	return claims.Expiry
 }
 
+// Validity is when the access token of c is to be renewed, and from when on it is not given out any more. Either is zero
+// for never: there is nothing to renew it with, or no end of it is known.
+func Validity(c *keyring.Credential) (due, over time.Time) {
+	end := ends(c)
+	if end.IsZero() {
+		return
+	}
+	margin := Margin(c.ObtainedAt, end)
+	if !c.RefreshToken.IsZero() {
+		due = end.Add(-margin)
+	}
+	return due, end.Add(-min(maxSkew, margin/2))
+}
+
 // good tells whether c can be given out at the time and needs no renewal. A credential obtained in the future was
 // obtained before the clock was put back: how much of its life is over cannot be known, so it is due for renewal,
 // which sets its dates right.

@@ -177,6 +177,8 @@ type starter struct {
 	noBare   bool                   // it may not be started without its token
 	shut     atomic.Pointer[error]  // why there is no token now
 	refused  func() (string, error) // the token after the server has refused one; nil for none
+	life     time.Duration          // of the first token; zero for ever
+	later    func() (string, error) // the token after that
 }
 
 func (s *starter) Start(ctx context.Context, effort wrapper.Effort) (wrapper.Start, error) {
@@ -199,8 +201,15 @@ func (s *starter) Start(ctx context.Context, effort wrapper.Effort) (wrapper.Sta
 	case s.due:
 		s.renewals.Add(1)
 	}
+	if s.life > 0 && effort == wrapper.Renewed {
+		s.renewals.Add(1)
+		s.token = tokenOf(s.later())
+	}
 	var err error
 	start.Token, err = s.token(ctx)
+	if s.life > 0 && effort == wrapper.Stored {
+		start.Due, start.Ends = time.Now().Add(time.Hour), time.Now().Add(s.life)
+	}
 	return start, err
 }
 
@@ -309,10 +318,39 @@ func (c *conversation) option(o []string) {
 			token, tokens = tokens[0], tokens[1:]
 			return token, err
 		}
+	case "renew": // how, the first token's life, and the tokens after it; "-" for a sign-out
+		c.options.Renewal = map[string]wrapper.Renewal{
+			"restart": wrapper.RenewRestart, "exclusive": wrapper.RenewExclusive, "file": wrapper.RenewFile, "meta": wrapper.RenewMeta,
+		}[o[1]]
+		c.options.SignIns = c.signIns
+		c.options.TokenFile = filepath.Join(c.t.TempDir(), "tokens", "token")
+		c.t.Cleanup(func() {
+			if _, err := os.Stat(c.options.TokenFile); err == nil {
+				c.t.Error("the file with the token is still there")
+			}
+		})
+		c.options.Refusal = func(err error) string { return "mcp-valet: told: " + err.Error() }
+		c.starter.server.TokenEnv, c.starter.token = "TOKEN", tokenOf("the-first-token", nil)
+		c.starter.life = duration(c.t, o[2])
+		tokens := o[3:]
+		c.renewals = len(tokens)
+		c.starter.later = func() (token string, err error) {
+			switch tokens[0] {
+			case "-":
+				err = fmt.Errorf("account work: %w", refresh.ErrSignedOut)
+				c.starter.shut.Store(&err)
+			case "away":
+				err = fmt.Errorf("account work: %w", refresh.ErrUnreachable)
+			}
+			token, tokens = tokens[0], tokens[1:]
+			return token, err
+		}
 	case "snapshot":
 		c.options.Snapshot = filepath.Join(c.t.TempDir(), "snapshots", "kb.json")
 	case "sign-ins": // how many begin, and how the first looks: opened, notified, plain, code, refused
 		c.wantSignIns, c.signIns.how = atoi(o[1]), o[2]
+	case "dir": // a folder for the server, in ${DIR}
+		c.starter.server.Env["DIR"] = c.t.TempDir()
 	case "secret":
 		c.starter.server.Secrets[o[1]] = keyring.NewSecret(unquote(o[2]))
 	case "signed-out":
@@ -366,6 +404,8 @@ func (c *conversation) play(line string) {
 		c.in.Close()
 	case "!leave": // close stdout, and stdin stays
 		c.out.Close()
+	case "!sleep":
+		time.Sleep(duration(c.t, rest))
 	case "!stop":
 		c.stop <- syscall.SIGTERM
 	case "!open": // the sign-in succeeds, or what else was in the way is gone
@@ -383,6 +423,15 @@ func (c *conversation) play(line string) {
 	default:
 		c.send(line + "\n")
 	}
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func (c *conversation) send(s string) {

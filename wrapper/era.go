@@ -11,6 +11,13 @@ import (
 // methodDiscover is how a client finds out which era a server speaks (MCP 2026-07-28).
 const methodDiscover = "server/discover"
 
+// methodListen opens a subscription, which stays open (MCP 2026-07-28); its notifications carry the id of the request.
+const (
+	methodListen       = "subscriptions/listen"
+	methodAcknowledged = "notifications/subscriptions/acknowledged"
+	metaSubscription   = "io.modelcontextprotocol/subscriptionId"
+)
+
 const (
 	eraUnknown int32 = iota
 	eraLegacy

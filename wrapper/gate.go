@@ -49,8 +49,11 @@ type gate struct {
 	effort  Effort // with this effort
 	looking bool   // and one is under way
 	wake    chan struct{}
-	found   chan result
+	found   chan finding
+	finds   int       // looks so far: an outcome of an earlier one comes too late
 	opening *relay    // a server that is being told what the client was told; nil for none
+	old     *relay    // the server whose place is to be taken; nil for none
+	alone   bool      // it has to be gone before another one starts
 	ended   *errEnded // the server whose end has led here, while another credential is looked for
 
 	prompt prompt
@@ -65,7 +68,7 @@ type held struct {
 }
 
 func newGate(s *session, cause error) *gate {
-	g := &gate{s: s, effort: Renewed, wake: make(chan struct{}, 1), found: make(chan result, 1), bare: map[string]bool{}}
+	g := &gate{s: s, effort: Renewed, wake: make(chan struct{}, 1), found: make(chan finding), bare: map[string]bool{}}
 	g.set(cause)
 	g.undecided = g.obstacle == due
 	return g
@@ -110,7 +113,7 @@ func (g *gate) handle(m *frame.Message) {
 	switch m.Kind {
 	case frame.Request:
 		if g.undecided && m.Method != methodDiscover {
-			if g.hold(m, false) != nil {
+			if g.hold(m, g.old != nil && needsServer(m.Method)) != nil && g.old == nil {
 				g.look()
 			}
 			return
@@ -135,19 +138,29 @@ func (g *gate) request(m *frame.Message) {
 	switch m.Method {
 	case "initialize", methodDiscover:
 		g.introduce(m)
-	case "tools/call", "prompts/get", "resources/read", "resources/subscribe", "completion/complete":
-		g.need(m)
-	case "subscriptions/listen": // open until the end, MCP 2026-07-28
+	case methodListen: // open until the end
 		g.hold(m, false)
 	case "ping", "logging/setLevel", "resources/unsubscribe":
 		g.answer(m, completed(map[string]any{}, m.Modern))
 	default:
-		if isList(m.Method) {
+		switch {
+		case needsServer(m.Method):
+			g.need(m)
+		case isList(m.Method):
 			g.list(m)
-			return
+		default:
+			g.s.out.refuse(m.ID, codeRefused, g.s.o.refusal(g.cause))
 		}
-		g.s.out.refuse(m.ID, codeRefused, g.s.o.refusal(g.cause))
 	}
+}
+
+// needsServer tells whether only the server can answer a request.
+func needsServer(method string) bool {
+	switch method {
+	case "tools/call", "prompts/get", "resources/read", "resources/subscribe", "completion/complete":
+		return true
+	}
+	return false
 }
 
 func (g *gate) answer(m *frame.Message, result any) { g.s.out.send(resultLine(m.ID, result)) }
@@ -278,12 +291,20 @@ func (s *session) remember(m *frame.Message) {
 	case m.Kind == frame.Request && m.Method == "initialize":
 		s.hello.params = paramsOf(m.Raw)
 		s.hello.version = m.ProtocolVersion
-		s.hello.answered, s.hello.initialized = nil, nil
+		s.hello.answered, s.hello.initialized, s.hello.subscribed = nil, nil, nil
+		s.served.Store(nil)
 		s.hello.elicitsURLs = elicitsURLs(s.hello.params["capabilities"])
 	case m.Kind == frame.Notification && m.Method == "notifications/initialized":
 		s.hello.initialized = append([]byte(nil), m.Raw...)
 	case m.Kind == frame.Request && m.Method == "logging/setLevel":
 		s.hello.logLevel = paramsOf(m.Raw)
+	case m.Kind == frame.Request && m.Method == "resources/subscribe" && len(s.hello.subscribed) < maxSubscribed:
+		if s.hello.subscribed == nil {
+			s.hello.subscribed = map[string]object{}
+		}
+		s.hello.subscribed[m.URI] = paramsOf(m.Raw)
+	case m.Kind == frame.Request && m.Method == "resources/unsubscribe":
+		delete(s.hello.subscribed, m.URI)
 	}
 }
 

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -20,11 +21,13 @@ var (
 
 // request is one that the server has not answered.
 type request struct {
-	id     frame.ID
-	seq    int
-	calls  bool   // a tool: asking twice may do twice
-	unsent bool   // it did not reach the server
-	topic  *topic // what its answer tells of the server; nil for nothing
+	id      frame.ID
+	seq     int
+	calls   bool           // a tool: asking twice may do twice
+	greets  bool           // it is the client's initialize
+	listens *frame.Message // a subscription, which stays open (MCP 2026-07-28); nil for what is answered
+	unsent  bool           // it did not reach the server
+	topic   *topic         // what its answer tells of the server; nil for nothing
 }
 
 // pending are the requests that wait for an answer, by the key of their id. It is safe for concurrent use.
@@ -33,6 +36,8 @@ type pending struct {
 	waiting map[string]request
 	seq     int
 	settled bool
+	open    int           // of those that wait: subscriptions, which no answer ends
+	none    chan struct{} // closed when nothing else waits; nil until somebody wants to know
 }
 
 func newPending() *pending { return &pending{waiting: map[string]request{}} }
@@ -52,7 +57,12 @@ func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
 		return key, errCrowded
 	}
 	p.seq++
-	p.waiting[key] = request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", topic: about}
+	r := request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", greets: m.Method == "initialize", topic: about}
+	if m.Method == methodListen {
+		r.listens = kept(m)
+		p.open++
+	}
+	p.waiting[key] = r
 	return key, nil
 }
 
@@ -61,8 +71,58 @@ func (p *pending) take(key string) (request, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, ok := p.waiting[key]
-	delete(p.waiting, key)
+	if ok {
+		p.drop(key, r)
+	}
 	return r, ok
+}
+
+// waits tells whether a request waits.
+func (p *pending) waits(key string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.waiting[key]
+	return ok
+}
+
+// drop removes a request; mu is held.
+func (p *pending) drop(key string, r request) {
+	delete(p.waiting, key)
+	if r.listens != nil {
+		p.open--
+	}
+	p.tell()
+}
+
+// tell closes none when its time has come; mu is held.
+func (p *pending) tell() {
+	if p.none != nil && len(p.waiting) == p.open {
+		close(p.none)
+		p.none = nil
+	}
+}
+
+// whenAnswered is closed as soon as nothing waits but subscriptions. It is for one caller.
+func (p *pending) whenAnswered() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	none := make(chan struct{})
+	p.none = none
+	p.tell()
+	return none
+}
+
+// takeListens removes the subscriptions, oldest first.
+func (p *pending) takeListens() (all []*frame.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.sorted() {
+		if r.listens != nil {
+			p.drop(r.id.Key(), r)
+			all = append(all, r.listens)
+		}
+	}
+	return all
 }
 
 // unsent notes that a request has not reached the server.
@@ -80,11 +140,16 @@ func (p *pending) settle() []request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.settled = true
-	left := make([]request, 0, len(p.waiting))
-	for _, r := range p.waiting {
-		left = append(left, r)
-	}
+	left := p.sorted()
 	clear(p.waiting)
-	slices.SortFunc(left, func(a, b request) int { return cmp.Compare(a.seq, b.seq) })
+	p.open = 0
+	p.tell()
 	return left
+}
+
+// sorted are all that wait, oldest first; mu is held.
+func (p *pending) sorted() []request {
+	all := slices.Collect(maps.Values(p.waiting))
+	slices.SortFunc(all, func(a, b request) int { return cmp.Compare(a.seq, b.seq) })
+	return all
 }

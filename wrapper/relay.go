@@ -21,6 +21,9 @@ const (
 	codeBadAnswer      = -32603 // the server's answer cannot be passed on
 )
 
+// unanswered is what a request is told, behind what became of the server.
+const unanswered = " before answering"
+
 // deafTime is how long a server that takes no more messages is given to exit before its requests are answered.
 const deafTime = 200 * time.Millisecond
 
@@ -94,18 +97,25 @@ type relay struct {
 	server    server
 	with      Start // what it was started with
 	pending   *pending
-	masker    *masker
+	masker    atomic.Pointer[masker]
 	max       int
 	life      life
 	own       questions
-	stdout    <-chan struct{}        // closed at the end of the server's stdout
-	stderr    <-chan struct{}        // and of its stderr
-	installed chan struct{}          // closed when it handles the client's messages
-	quit      chan struct{}          // closed when the server is to end although its client goes on
-	failure   atomic.Pointer[error]  // why the handshake with it failed
-	fate      atomic.Pointer[string] // what became of the server, once it is known
-	deaf      bool                   // the server takes no more messages; under session.mu
-	strayed   bool                   // a line of stdout was no message; for fromServer alone
+	stdout    <-chan struct{} // closed at the end of the server's stdout
+	stderr    <-chan struct{} // and of its stderr
+	installed chan struct{}   // closed when it handles the client's messages
+	quit      chan struct{}   // closed when the server is to end although its client goes on
+
+	// Where another server takes this one's place:
+	superseded chan struct{} // closed when that begins; under session.mu, as is the next
+	verdict    chan bool     // whether it stays after all
+	gone       chan struct{} // closed when it is no more
+
+	failure atomic.Pointer[error]  // why the handshake with it failed
+	fate    atomic.Pointer[string] // what became of the server, once it is known
+	deaf    bool                   // the server takes no more messages; under session.mu
+	adopted sync.Map               // keys of subscriptions that another server has acknowledged already
+	strayed bool                   // a line of stdout was no message; for fromServer alone
 }
 
 // handle passes on a message of the client; session.mu is held.
@@ -133,12 +143,12 @@ func (r *relay) request(m *frame.Message) {
 	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version))
 	switch {
 	case errors.Is(err, errSettled):
-		r.tell(m.ID, codeServerGone, *r.fate.Load())
+		r.tell(m.ID, codeServerGone, *r.fate.Load()+unanswered)
 	case errors.Is(err, errDuplicate):
 		r.tell(m.ID, codeInvalidRequest, err.Error())
 	case err != nil:
 		r.tell(m.ID, codeServerGone, err.Error())
-	case !r.deliver(r.gate.unmarked(m)):
+	case !r.deliver(r.withToken(r.gate.unmarked(m))):
 		r.undelivered(m.ID, key)
 	}
 }
@@ -185,11 +195,15 @@ func (r *relay) undelivered(id frame.ID, key string) {
 
 // cancelledKey is the key of the request that a notifications/cancelled is about; "" when it names none.
 func cancelledKey(line []byte) string {
-	var m struct{ Params map[string]json.RawMessage }
-	if json.Unmarshal(line, &m) != nil || m.Params["requestId"] == nil {
+	return keyOf(paramsOf(line)["requestId"])
+}
+
+// keyOf is the key of an id that is written somewhere in a message; "" when it is none.
+func keyOf(id json.RawMessage) string {
+	if id == nil {
 		return ""
 	}
-	answer := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", m.Params["requestId"])
+	answer := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":{}}`+"\n", id)
 	read, err := frame.NewReader(bytes.NewReader(answer), frame.ClientToServer, 0).Next() // keyed as its request was
 	if err != nil {
 		return ""
@@ -200,9 +214,12 @@ func cancelledKey(line []byte) string {
 // fromServer passes on what the server writes to stdout, until its end.
 func (r *relay) fromServer() {
 	frames := r.memory.NewReader(r.server.Stdout(), frame.ServerToClient, r.max)
-	masks, text := newMessages(r.masker), newText(r.masker)
+	masks, text := newMessages(r.masker.Load()), newText(r.masker.Load())
 	for {
 		m, err := frames.Next()
+		if masker := r.masker.Load(); masker != masks.masker {
+			masks, text = newMessages(masker), newText(masker)
+		}
 		if err == nil {
 			r.passBack(&m, masks)
 			continue
@@ -231,6 +248,16 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 		r.era.serverAsks(r.err)
 	}
 	line := masks.mask(m.Raw, ours)
+	switch {
+	case m.Kind == frame.Request:
+		line = r.asks.add(r, m, line)
+	case asked.greets:
+		if result := asObject(asObject(line)["result"]); result != nil {
+			r.served.Store(&result)
+		}
+	case m.Method == methodAcknowledged && r.adopts(m):
+		return // the client was told by the server before
+	}
 	r.out.send(line)
 	if asked.topic != nil {
 		r.rec.answer(asked.topic, line, took)
@@ -267,10 +294,14 @@ func (r *relay) settles(key string) bool {
 
 // fromStderr passes on what the server writes to stderr, until its end.
 func (r *relay) fromStderr() {
-	text := newText(r.masker)
+	text := newText(r.masker.Load())
 	room := make([]byte, 32<<10)
 	for {
 		n, err := r.server.Stderr().Read(room)
+		if masker := r.masker.Load(); masker != text.masker {
+			r.err.relay(text.end())
+			text = newText(masker)
+		}
 		if n > 0 {
 			r.life.heard.Store(true)
 		}
@@ -286,7 +317,7 @@ func (r *relay) fromStderr() {
 func (r *relay) settle(fate string) {
 	r.fate.Store(&fate)
 	for _, q := range r.pending.settle() {
-		text := fate + " before answering"
+		text := fate + unanswered
 		if q.calls && !q.unsent {
 			text += "; the call may have been carried out: check before repeating it"
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,6 +99,19 @@ func runScript(script string) {
 		case "big": // an answer with the id and this many bytes, id last
 			id, n, _ := strings.Cut(rest, " ")
 			fmt.Printf(`{"jsonrpc":"2.0","result":{"text":"%s"},"id":%s}`+"\n", strings.Repeat("x", atoi(n)), id)
+		case "claim": // what one server can have at a time, as a port is
+			if f, err := os.OpenFile(rest, os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+				fmt.Fprintln(os.Stderr, "taken")
+				os.Exit(1)
+			} else {
+				f.Close()
+			}
+		case "show": // a file, backwards, as it would be masked
+			b, err := os.ReadFile(rest)
+			slices.Reverse(b)
+			fmt.Fprintf(os.Stderr, "%s %v\n", b, err)
+		case "free":
+			os.Remove(rest)
 		case "eof": // wait for it
 			io.Copy(io.Discard, in)
 		case "close-stdin":

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
@@ -27,6 +29,15 @@ type session struct {
 	hello hello
 	era   era
 
+	served   atomic.Pointer[object] // what a server answered to initialize; nil before that
+	renewal  renewal
+	tokens   []keyring.Secret // the latest tokens of the session
+	retired  []*relay         // servers that still answer what they were asked
+	asks     asks             // what servers asked the client
+	leaving  sync.WaitGroup   // of the goroutines that stay with them
+	stopped  chan struct{}    // closed by the first signal
+	stopOnce sync.Once
+
 	relaunched bool // after a server that died of a probe
 	remedied   bool // a server's silence or death before its first answer has led to a renewal
 }
@@ -41,13 +52,17 @@ type ends struct {
 	stop   <-chan os.Signal
 }
 
+// maxSubscribed bounds the subscriptions that another server is told of.
+const maxSubscribed = 1000
+
 // hello is what a server must be told that takes the place of another in mid-session. It is under session.mu.
 type hello struct {
-	version     string // protocol version that initialize asked for
-	params      object // of initialize; nil before it
-	answered    object // the result that the gate gave to it; nil when it gave none
-	initialized []byte // the notification, as it came
-	logLevel    object // params of logging/setLevel
+	version     string            // protocol version that initialize asked for
+	params      object            // of initialize; nil before it
+	answered    object            // the result that the gate gave to it; nil when it gave none
+	initialized []byte            // the notification, as it came
+	logLevel    object            // params of logging/setLevel
+	subscribed  map[string]object // params of resources/subscribe, by URI
 	elicitsURLs bool
 }
 
@@ -55,8 +70,10 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ahead := make(chan struct{})
 	in := newInbound(&o, ahead)
-	s := &session{host: h, inbound: in, o: &o, ctx: ctx}
+	s := &session{host: h, inbound: in, o: &o, ctx: ctx, stopped: make(chan struct{})}
+	s.renewal.how = o.Renewal
 	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
+	defer s.removeFile()
 	defer s.tasks.Wait()
 	defer cancel()
 
@@ -92,12 +109,18 @@ func (s *session) begin(start Start) (exit int, err error) {
 // install has r handle the client's messages; session.mu is held, or nobody else knows of it yet.
 func (s *session) install(r *relay) {
 	s.relay = r
-	close(r.installed)
+	s.renewal.inForce(r.with)
+	if !isClosed(r.installed) { // else it goes on
+		close(r.installed)
+	}
 }
 
 // serve reads the client's messages and goes from the gate to a relay, and sometimes back, until the end.
 func (s *session) serve(r *relay) (exit int, err error) {
 	s.ends.client = start(func() { s.each(s.handle) })
+	if s.renewal.how != RenewOff {
+		s.tasks.Go(s.keepFresh)
+	}
 	for {
 		if r == nil {
 			var sig os.Signal
@@ -106,7 +129,10 @@ func (s *session) serve(r *relay) (exit int, err error) {
 			}
 		}
 		how := r.attend(s.ends)
-		if !s.goesOn(r, how) {
+		if how.superseded {
+			s.superseded(r)
+		} else if !s.goesOn(r, how) {
+			wait(lastTime, start(s.leaving.Wait))
 			return r.finish(s.ends.client, how.stopped), nil
 		}
 		r = nil
@@ -121,7 +147,11 @@ func (s *session) handle(m frame.Message) {
 		s.source.resume()
 	}
 	defer s.mu.Unlock()
-	if s.relay != nil {
+	if other := s.owner(&m); other != nil {
+		s.passTo(other, &m)
+		return
+	}
+	if s.relay != nil && !s.changeFor(&m) {
 		s.relay.handle(&m)
 		return
 	}
@@ -184,17 +214,33 @@ func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 
 // newRelay starts a server and the passing on of what it says.
 func (s *session) newRelay(with Start) (*relay, error) {
-	child, err := s.launch(s.o, with)
+	given, err := s.given(with)
+	if err != nil {
+		return nil, err
+	}
+	child, err := s.launch(s.o, given)
 	if err != nil {
 		return nil, err
 	}
 	r := &relay{
-		session: s, label: s.o.label(), server: child, pending: newPending(), masker: newMasker(with.secrets()), max: s.o.maxMessage(),
+		session: s, label: s.o.label(), server: child, pending: newPending(), max: s.o.maxMessage(),
 		with: with, quit: make(chan struct{}), installed: make(chan struct{}),
+		superseded: make(chan struct{}), verdict: make(chan bool, 1), gone: make(chan struct{}),
 	}
+	r.masker.Store(newMasker(s.secretsOf(with)))
 	r.life.waits = make(chan struct{}, 1)
 	r.life.canRemedy = !with.Token.IsZero() && s.o.SignIns != nil && !s.remedied
 	s.rec.become(with.Subject)
 	r.stdout, r.stderr = start(r.fromServer), start(r.fromStderr)
 	return r, nil
+}
+
+// superseded leaves a server whose place another one takes to a goroutine of its own.
+func (s *session) superseded(r *relay) {
+	verdict := r.verdict
+	s.leaving.Add(1)
+	s.tasks.Go(func() {
+		defer s.leaving.Done()
+		s.retire(r, verdict)
+	})
 }

@@ -24,9 +24,10 @@ const killedCode = 128 + 9
 
 // ending is how a server came to its end.
 type ending struct {
-	stopped bool    // not by itself
-	final   bool    // the client, or whoever started us, wants no other server
-	remedy  *result // what came of asking for another credential, where the server's silence was a reason to
+	stopped    bool    // not by itself
+	final      bool    // the client, or whoever started us, wants no other server
+	superseded bool    // it lives on, and another server takes its place
+	remedy     *result // what came of asking for another credential, where the server's silence was a reason to
 }
 
 // attend waits until the server has ended, and ends it when its time has come. Only one side needs to go: neither is of
@@ -34,11 +35,14 @@ type ending struct {
 func (r *relay) attend(s ends) (how ending) {
 	e := newEscalation(r.server)
 	defer e.timer.Stop()
-	stdout, quit, cancelled, installed := r.stdout, r.quit, s.ctx.Done(), r.installed
+	stdout, quit, cancelled, installed, superseded := r.stdout, r.quit, s.ctx.Done(), r.installed, r.superseded
 	silence := newSilence(r)
 	defer silence.end()
 	for {
 		select {
+		case <-superseded:
+			how.superseded = true
+			return how
 		case <-r.server.Done():
 			how.stopped = e.next > 0
 			return how
@@ -70,6 +74,7 @@ func (r *relay) attend(s ends) (how ending) {
 			e.hangUp(0, stopGrace)
 		case <-s.stop:
 			how.final = true
+			r.stopRetired()
 			e.signal()
 		case <-quit:
 			quit = nil
@@ -223,9 +228,11 @@ func wait(limit time.Duration, done ...<-chan struct{}) bool {
 	return true
 }
 
-func exited(s server) bool {
+func exited(s server) bool { return isClosed(s.Done()) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-s.Done():
+	case <-c:
 		return true
 	default:
 		return false

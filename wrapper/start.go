@@ -3,6 +3,7 @@ package wrapper
 import (
 	"context"
 	"errors"
+	"time"
 
 	"mcp-valet/keyring"
 	"mcp-valet/refresh"
@@ -35,6 +36,10 @@ type Start struct {
 	Server  Server
 	Token   keyring.Secret // zero for none
 	Subject string         // whose token it is, as far as known; also beside an error
+
+	// Due is when a new token should be had, and Ends when this one ends; zero where that is not known, or cannot be
+	// helped. They are times of the wall clock: a machine that sleeps ages, too.
+	Due, Ends time.Time
 }
 
 // Starter says what to start, and makes sure each time that it may be started. Its methods are called from one goroutine

@@ -27,7 +27,15 @@ func (s *session) goesOn(r *relay, how ending) (goes bool) {
 }
 
 func (s *session) comesToGate(r *relay, how ending) bool {
+	if isClosed(r.superseded) { // it has ended just as another one was to take its place
+		s.superseded(r)
+		return true
+	}
 	if s.relay != r { // its handshake has failed: the gate has never ceased to handle
+		if s.gate.retry(r.with) {
+			r.bury(how.stopped)
+			return true
+		}
 		var cause error = &errEnded{r.label, r.bury(how.stopped)}
 		if failure := r.failure.Load(); failure != nil {
 			cause = fmt.Errorf("the handshake with %s did not succeed: %w", r.label, *failure)

@@ -21,7 +21,7 @@ func (g *gate) wait() (*relay, os.Signal) {
 	ticker := time.NewTicker(tickTime)
 	defer ticker.Stop()
 	e := g.s.ends
-	var got *result
+	var got *finding
 	var tooLate <-chan time.Time
 	for {
 		select {
@@ -38,6 +38,7 @@ func (g *gate) wait() (*relay, os.Signal) {
 		case <-e.ctx.Done():
 			return nil, nil
 		case sig := <-e.stop:
+			g.s.stopRetired()
 			return nil, sig
 		case <-g.wake:
 		case <-ticker.C:
@@ -58,10 +59,13 @@ func (g *gate) wait() (*relay, os.Signal) {
 
 // goOn does what is due: it acts on what was found, and looks again where that is wanted. over says that the session is:
 // nothing is left to be decided after the client's end, or nobody can answer it.
-func (g *gate) goOn(got **result, clientDone bool) (server *relay, over bool) {
+func (g *gate) goOn(got **finding, clientDone bool) (server *relay, over bool) {
 	if r := *got; r != nil {
 		*got = nil
-		if server = g.decide(*r); server != nil {
+		if r.n == g.finds { // else another look has begun since
+			server = g.decide(r.result)
+		}
+		if server != nil {
 			return server, false
 		}
 	}
@@ -92,7 +96,9 @@ func (g *gate) lookNow() {
 	effort := g.effort
 	g.effort = Renewed
 	got := g.s.ask(g.s.ctx, effort)
-	g.s.tasks.Go(func() { g.found <- <-got })
+	g.finds++
+	n := g.finds
+	g.s.tasks.Go(func() { g.find(n, <-got) })
 }
 
 // tick looks whether something has changed while somebody waits, or a sign-in is under way.
@@ -106,6 +112,9 @@ func (g *gate) tick() {
 // decide is what follows from a look for a credential: a server, or what those that wait are told.
 func (g *gate) decide(r result) *relay {
 	g.looking = false
+	if server, handled := g.succession(&r); handled {
+		return server
+	}
 	if r.err == nil {
 		server, err := g.open(r.Start)
 		if err == nil {
@@ -131,6 +140,7 @@ func (g *gate) decide(r result) *relay {
 	for _, h := range g.take() {
 		g.settle(h)
 	}
+	g.wants = false // it has just been looked
 	g.stirHeld()
 	return nil
 }
@@ -193,8 +203,7 @@ func (g *gate) recover(ended *errEnded, early []*frame.Message, with *result) {
 		g.look()
 		return
 	}
-	g.looking = true
-	g.found <- *with
+	g.lookFor(*with)
 }
 
 func (s *session) locked(f func()) {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"time"
+
+	"mcp-valet/wrapper/frame"
 )
 
 // welcomeTime bounds the handshake with a server that the client has been answered for already.
@@ -40,6 +43,10 @@ func (r *relay) welcome(ctx context.Context) error {
 		h, done := hello{}, false
 		r.locked(func() {
 			h = r.hello
+			h.subscribed = maps.Clone(h.subscribed)
+			if served := r.served.Load(); h.answered == nil && served != nil {
+				h.answered = *served
+			}
 			if done = h.answered == nil || told.is(&h); done {
 				r.gate.handOver(r)
 			}
@@ -55,7 +62,8 @@ func (r *relay) welcome(ctx context.Context) error {
 
 // is tells whether a server that was told h knows what the client has said.
 func (h *hello) is(now *hello) bool {
-	return h.answered != nil && bytes.Equal(h.initialized, now.initialized) && bytes.Equal(encode(h.logLevel), encode(now.logLevel))
+	return h.answered != nil && bytes.Equal(h.initialized, now.initialized) && bytes.Equal(encode(h.logLevel), encode(now.logLevel)) &&
+		maps.EqualFunc(h.subscribed, now.subscribed, func(a, b object) bool { return bytes.Equal(encode(a), encode(b)) })
 }
 
 // catchUp tells the server what it does not know yet, one thing after another.
@@ -78,8 +86,44 @@ func (r *relay) catchUp(ctx context.Context, told, h *hello) error {
 			return err
 		}
 	}
-	told.initialized, told.logLevel = h.initialized, h.logLevel
+	if err := r.resubscribe(ctx, told.subscribed, h.subscribed); err != nil {
+		return err
+	}
+	told.initialized, told.logLevel, told.subscribed = h.initialized, h.logLevel, h.subscribed
 	return nil
+}
+
+// resubscribe tells the server of the subscriptions of the client's that it does not know, and the other way round.
+func (r *relay) resubscribe(ctx context.Context, told, now map[string]object) error {
+	for uri, params := range now {
+		if _, knows := told[uri]; knows {
+			continue
+		}
+		if _, err := r.inquire(ctx, "resources/subscribe", params); errors.Is(err, errNoAnswer) {
+			return err
+		}
+	}
+	for uri, params := range told {
+		if _, wanted := now[uri]; wanted {
+			continue
+		}
+		if _, err := r.inquire(ctx, "resources/unsubscribe", params); errors.Is(err, errNoAnswer) {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt has the server go on with a subscription that the client has opened with another one.
+func (r *relay) adopt(m *frame.Message) {
+	r.adopted.Store(m.ID.Key(), true)
+	r.handle(m)
+}
+
+// adopts tells whether m acknowledges such a subscription.
+func (r *relay) adopts(m *frame.Message) bool {
+	_, did := r.adopted.LoadAndDelete(keyOf(asObject(paramsOf(m.Raw)["_meta"])[metaSubscription]))
+	return did
 }
 
 // handOver gives what waits to the server, which from now on answers the client.
@@ -92,6 +136,12 @@ func (g *gate) handOver(r *relay) {
 	if g.guessed && g.s.hello.answered != nil {
 		g.guessed = false
 		g.s.out.send([]byte(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` + "\n"))
+	}
+	if g.old != nil {
+		for _, m := range g.old.pending.takeListens() {
+			r.adopt(m)
+		}
+		g.letGo()
 	}
 	for _, h := range g.take() {
 		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {

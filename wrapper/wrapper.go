@@ -49,6 +49,8 @@ type Options struct {
 	In       io.Reader
 	Out, Err io.Writer
 
+	Renewal    Renewal            // how a new token reaches the server while it runs
+	TokenFile  string             // for RenewFile: the file, which is this session's alone; it is removed at the end
 	Environ    []string           // the environment that the server's is made from; nil is ours
 	MaxMessage int                // longest message in bytes; 0 is frame.DefaultMax
 	Refusal    func(error) string // what the client is told of an error of Starter or SignIns; nil is its text

@@ -70,7 +70,7 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 		In: a.stdin, Out: a.stdout, Err: a.stderr, Stop: stopSignals(),
 		Refusal: func(err error) string { told = true; return a.refusalText(err) },
 		Name:    l.name, Account: l.account, Starter: l.starter, SignIns: l.signIns, Snapshot: l.snapshot,
-		MaxMessage: l.maxMessage,
+		MaxMessage: l.maxMessage, Renewal: l.renewal, TokenFile: l.tokenFile,
 	}
 	code, err := 0, reason
 	if reason == nil {
@@ -118,6 +118,8 @@ type launch struct {
 	signIns       wrapper.SignIns // nil for none
 	snapshot      string          // file; "" for none
 	maxMessage    int
+	renewal       wrapper.Renewal
+	tokenFile     string // for wrapper.RenewFile
 }
 
 // prepare finds out what to start.
@@ -177,6 +179,8 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 			return nil, &about{account: now.Account, err: err}
 		}
 		l.signIns = &signIns{app: a, store: store, account: account, state: state, server: name}
+		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
+		sweepTokenFiles(state)
 	}
 	return l, nil
 }
@@ -303,7 +307,7 @@ func (a *app) prepareAdHoc(ctx context.Context, o *runOptions, args []string) (*
 		return nil, &about{account: o.account, err: err}
 	}
 	return &launch{
-		name: adHoc, account: o.account,
+		name: adHoc, account: o.account, renewal: wrapper.RenewRestart,
 		starter: &givenStarter{a, s, wrapper.Server{Path: now.Path, Args: now.Args, TokenEnv: now.TokenEnv}},
 	}, nil
 }

@@ -104,6 +104,7 @@ func (a *app) addToken(ctx context.Context, start wrapper.Start, s *session, eff
 		return start, aboutAccount(s.account, err)
 	}
 	start.Token = c.AccessToken
+	start.Due, start.Ends = refresh.Validity(c)
 	return start, nil
 }
 

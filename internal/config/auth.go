@@ -15,13 +15,13 @@ type use struct {
 // kinds are the values of auth.kind; those with text are for later.
 var kinds = map[string]string{"account": "", "secret": "", "none": "", "issuer": later, "client": later}
 
-// renewals are the values of auth.renew; those with text are for later.
+// renewals are the values of auth.renew.
 var renewals = map[string]string{
 	"off":               "",
-	"restart":           later + ": a token is renewed when the server starts",
-	"restart-exclusive": later + ": a token is renewed when the server starts",
-	"file":              later + ": a token is renewed when the server starts",
-	"meta":              later + ": a token is renewed when the server starts",
+	"restart":           "",
+	"restart-exclusive": "",
+	"file":              "",
+	"meta":              "",
 }
 
 func (r *reader) auth(n node, uses *[]use) *Auth {

@@ -13,7 +13,7 @@ import (
 // sealed store, and 500 tools known from an earlier run.
 func BenchmarkGateStart(b *testing.B) {
 	p := panva(b, "AT_TTL=5")
-	v := lastWeek(b, p, "-without-token=end", "-legacy", "-tools=497")
+	v := lastWeek(b, p, "-without-token=end", "-legacy", "-tools=496")
 	v.use(b, claudeDesktop)
 	weekend(p)
 	v.start(b, claudeDesktop).begin() // the first one finds out that the refresh token is dead

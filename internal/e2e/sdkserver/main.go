@@ -78,6 +78,16 @@ func main() {
 	mcp.AddTool(server, &mcp.Tool{Name: "note", Description: "writes a line down"}, func(_ context.Context, _ *mcp.CallToolRequest, in note) (*mcp.CallToolResult, noted, error) {
 		return nil, noted{os.Getpid(), len(os.Getenv("MCP_AUTH_TOKEN"))}, in.write()
 	})
+	mcp.AddTool(server, &mcp.Tool{Name: "wait", Description: "takes its time"}, func(ctx context.Context, _ *mcp.CallToolRequest, in struct {
+		Seconds int `json:"seconds"`
+	}) (*mcp.CallToolResult, noted, error) {
+		select {
+		case <-time.After(time.Duration(in.Seconds) * time.Second):
+			return nil, noted{os.Getpid(), len(os.Getenv("MCP_AUTH_TOKEN"))}, nil
+		case <-ctx.Done():
+			return nil, noted{}, ctx.Err()
+		}
+	})
 	for i := range *more {
 		mcp.AddTool(server, &mcp.Tool{Name: fmt.Sprintf("echo_%03d", i), Description: "says it back, as the tool echo does"}, func(_ context.Context, _ *mcp.CallToolRequest, in text) (*mcp.CallToolResult, text, error) {
 			return nil, in, nil

@@ -1,0 +1,101 @@
+package wrapper
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"mcp-valet/wrapper/frame"
+)
+
+// asks are the requests of servers that wait for the client's answer, by the key of their id as the client knows it: an
+// answer belongs to the server that asked. While one server takes the place of another, both may ask under the same id;
+// the later one's is changed on its way. It is safe for concurrent use.
+type asks struct {
+	mu      sync.Mutex
+	waiting map[string]ask
+	renamed int
+}
+
+type ask struct {
+	from     *relay
+	id       json.RawMessage // as the server wrote it, where it was changed; else nil
+	progress string          // the token under which it wants to be told of progress, as JSON; "" for none
+}
+
+// add notes a request of r, and gives it as the client is to get it.
+func (a *asks) add(r *relay, m *frame.Message, line []byte) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting == nil {
+		a.waiting = map[string]ask{}
+	}
+	if len(a.waiting) >= maxPending {
+		return line // its answer goes to the server that then answers the client
+	}
+	q := ask{from: r, progress: progressOf(m)}
+	key := m.ID.Key()
+	if other, taken := a.waiting[key]; taken && other.from != r {
+		a.renamed++
+		name := fmt.Sprintf("%sserver-%d", ownIDs, a.renamed)
+		q.id, key = m.ID.Raw(), "s"+name
+		line = withID(line, encode(name))
+	}
+	a.waiting[key] = q
+	return line
+}
+
+// progressOf is the progress token of a request, as JSON; "" for none.
+func progressOf(m *frame.Message) string {
+	return string(asObject(paramsOf(m.Raw)["_meta"])["progressToken"])
+}
+
+// take finds out who asked what a response answers, and gives the response as that server is to get it; nil when it is
+// not known.
+func (a *asks) take(m *frame.Message) (from *relay, line []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) == 0 {
+		return nil, m.Raw
+	}
+	key := m.ID.Key()
+	q, ok := a.waiting[key]
+	if !ok {
+		return nil, m.Raw
+	}
+	delete(a.waiting, key)
+	if q.id != nil {
+		return q.from, withID(m.Raw, q.id)
+	}
+	return q.from, m.Raw
+}
+
+// whose finds out whose request a progress token belongs to; nil when that is not known.
+func (a *asks) whose(token json.RawMessage) *relay {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, q := range a.waiting {
+		if q.progress != "" && q.progress == string(token) {
+			return q.from
+		}
+	}
+	return nil
+}
+
+// forget drops what a server asked that is gone.
+func (a *asks) forget(r *relay) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, q := range a.waiting {
+		if q.from == r {
+			delete(a.waiting, key)
+		}
+	}
+}
+
+// withID is a message under another id.
+func withID(line []byte, id json.RawMessage) []byte {
+	m := asObject(line)
+	m["id"] = id
+	return append(encode(m), '\n')
+}

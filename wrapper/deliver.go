@@ -1,0 +1,154 @@
+package wrapper
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+
+	"mcp-valet/keyring"
+)
+
+// metaToken is where RenewMeta puts the token in params._meta.
+const metaToken = "mcp-valet/token"
+
+// maxTokens bounds the tokens of a session that are masked: an old one may still be in a server's memory, or log.
+const maxTokens = 8
+
+// given is a start as the server's process gets it: where the token comes in a file or in messages, it is not in the
+// environment.
+func (s *session) given(with Start) (Start, error) {
+	if s.renewal.how != RenewFile && s.renewal.how != RenewMeta || with.Token.IsZero() {
+		return with, nil
+	}
+	if s.renewal.how == RenewFile {
+		if err := s.putFile(with.Token); err != nil {
+			return with, err
+		}
+		env := map[string]string{with.Server.TokenEnv + "_FILE": s.o.TokenFile}
+		for name, value := range with.Server.Env {
+			env[name] = value
+		}
+		with.Server.Env = env
+	}
+	with.Token = keyring.Secret{}
+	return with, nil
+}
+
+// putFile puts a token in the file that the server reads, in one step.
+func (s *session) putFile(token keyring.Secret) error {
+	return keyring.WriteFile(s.o.TokenFile, []byte(token.Reveal()))
+}
+
+// removeFile is for the end of a session.
+func (s *session) removeFile() {
+	if s.renewal.how == RenewFile {
+		_ = os.Remove(s.o.TokenFile) // it may never have been there
+	}
+}
+
+// deliverToken gives a running server its new token, where that needs no other server; it tells whether that is so.
+// session.mu is held.
+func (r *relay) deliverToken(with Start) bool {
+	switch r.renewal.how {
+	case RenewFile:
+		r.knowToken(with)
+		if err := r.putFile(with.Token); err != nil {
+			r.err.note("the file with the token of %s is not written: %v", r.label, err)
+			return true // the next tick tries again
+		}
+	case RenewMeta:
+		r.knowToken(with)
+	default:
+		return false
+	}
+	r.with = with
+	r.renewal.inForce(with)
+	return true
+}
+
+// knowToken has a token masked, beside those before it.
+func (r *relay) knowToken(with Start) { r.masker.Store(newMasker(r.secretsOf(with))) }
+
+// secretsOf are the values that are masked in what a server says; mu is held.
+func (s *session) secretsOf(with Start) []keyring.Secret {
+	if !with.Token.IsZero() && (len(s.tokens) == 0 || !s.tokens[len(s.tokens)-1].Equal(with.Token)) {
+		s.tokens = append(s.tokens, with.Token)
+		s.tokens = s.tokens[max(0, len(s.tokens)-maxTokens):]
+	}
+	return append(with.secrets(), s.tokens...)
+}
+
+// withToken is a request as the server gets it. Where the token goes into it, every other byte stays what it was.
+func (r *relay) withToken(line []byte) []byte {
+	if r.renewal.how != RenewMeta || r.with.Token.IsZero() {
+		return line
+	}
+	return spliceMeta(line, metaToken, encode(r.with.Token.Reveal()))
+}
+
+// spliceMeta sets a member of params._meta in a request that the header check has passed.
+func spliceMeta(line []byte, key string, value json.RawMessage) []byte {
+	member := append(append(encode(key), ':'), value...)
+	root := skipSpace(line, 0)
+	params := findMember(line, root, "params")
+	if params == 0 {
+		return insertMember(line, root, append(append([]byte(`"params":{"_meta":{`), member...), "}}"...))
+	}
+	meta := findMember(line, params, "_meta")
+	if meta == 0 || line[meta] != '{' {
+		return insertMember(line, params, append(append([]byte(`"_meta":{`), member...), '}'))
+	}
+	if at := findMember(line, meta, key); at != 0 {
+		return splice(line, at, skipValue(line, at), value)
+	}
+	return insertMember(line, meta, member)
+}
+
+// insertMember puts a member in front of those of the object that begins at line[at].
+func insertMember(line []byte, at int, member []byte) []byte {
+	if line[skipSpace(line, at+1)] != '}' {
+		member = append(member, ',')
+	}
+	return splice(line, at+1, at+1, member)
+}
+
+func splice(line []byte, from, to int, by []byte) []byte {
+	return bytes.Join([][]byte{line[:from], by, line[to:]}, nil)
+}
+
+// findMember is where the value of a member begins, of the object that begins at line[at]; 0 when there is none.
+func findMember(line []byte, at int, name string) int {
+	for i := skipSpace(line, at+1); line[i] == '"'; {
+		end := stringEnd(line, i)
+		value := memberValue(line, end)
+		var key string
+		if json.Unmarshal(line[i:end], &key) == nil && key == name {
+			return value
+		}
+		i = skipSpace(line, skipValue(line, value))
+		if line[i] != ',' {
+			return 0
+		}
+		i = skipSpace(line, i+1)
+	}
+	return 0
+}
+
+// skipValue is the place after the value that begins at line[i].
+func skipValue(line []byte, i int) int {
+	if depth := nesting(line[i]); depth != 1 {
+		return valueEnd(line, i)
+	}
+	for depth := 0; i < len(line); {
+		if line[i] == '"' {
+			i = stringEnd(line, i)
+			continue
+		}
+		depth += nesting(line[i])
+		i++
+		if depth == 0 {
+			break
+		}
+	}
+	return i
+}

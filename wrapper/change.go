@@ -1,7 +1,12 @@
 package wrapper
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"mcp-valet/wrapper/frame"
 )
@@ -170,4 +175,26 @@ func (g *gate) retry(with Start) bool {
 type finding struct {
 	n int
 	result
+}
+
+// compareLists tells the client of lists that are not what it was given, by the server before. In MCP 2026-07-28 that is
+// for a subscription, which the new server has.
+func (r *relay) compareLists(version string) {
+	ctx, cancel := context.WithTimeout(r.ctx, welcomeTime)
+	defer cancel()
+	told := map[string]bool{}
+	for method, had := range r.rec.lists(talkKey(false, version)) {
+		kind, _, _ := strings.Cut(method, "/") // resources/templates/list has no notification of its own
+		result, err := r.inquire(ctx, method, object{})
+		if err != nil || told[kind] || sameJSON(perishable(encode(result)), had) {
+			continue
+		}
+		told[kind] = true
+		r.out.send(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}`+"\n", kind))
+	}
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"sync"
 	"time"
 
@@ -86,6 +87,18 @@ func (r *recorder) talk(about *topic) *talk {
 	t := r.known.talk(about.talk)
 	t.Used = time.Now().UTC().Truncate(24 * time.Hour)
 	return t
+}
+
+// lists are the first pages of the lists that a talk is known to have.
+func (r *recorder) lists(key string) map[string]json.RawMessage {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		return nil // nothing has been said in this session
+	}
+	known := maps.Clone(r.known.talk(key).Lists)
+	maps.DeleteFunc(known, func(k string, _ json.RawMessage) bool { return !isList(k) })
+	return known
 }
 
 // none keeps that the server speaks no such version: it refused to say what it speaks, or died of the question.

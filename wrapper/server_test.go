@@ -99,6 +99,16 @@ func runScript(script string) {
 		case "big": // an answer with the id and this many bytes, id last
 			id, n, _ := strings.Cut(rest, " ")
 			fmt.Printf(`{"jsonrpc":"2.0","result":{"text":"%s"},"id":%s}`+"\n", strings.Repeat("x", atoi(n)), id)
+		case "lists": // answers to requests for lists, until the end of stdin: there is one more tool
+			for l, err := in.ReadString('\n'); err == nil; l, err = in.ReadString('\n') {
+				var m struct{ ID json.RawMessage }
+				json.Unmarshal([]byte(l), &m)
+				result := `{"prompts":[{"name":"p"}]}`
+				if strings.Contains(l, "tools/list") {
+					result = `{"tools":[{"inputSchema":{"type":"object"},"name":"a"},{"name":"b","inputSchema":{"type":"object"}}]}`
+				}
+				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":%s}`+"\n", m.ID, result)
+			}
 		case "claim": // what one server can have at a time, as a port is
 			if f, err := os.OpenFile(rest, os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 				fmt.Fprintln(os.Stderr, "taken")

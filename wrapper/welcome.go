@@ -142,6 +142,8 @@ func (g *gate) handOver(r *relay) {
 			r.adopt(m)
 		}
 		g.letGo()
+		version := g.s.hello.version
+		g.s.tasks.Go(func() { r.compareLists(version) })
 	}
 	for _, h := range g.take() {
 		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {

@@ -47,6 +47,8 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		r.refuse(n, `the kind "account" needs "account", the name of one`)
 	case a.Kind != "account" && a.Account != "":
 		r.refuse(n, `"account" belongs to the kind "account"`)
+	case a.Kind == "secret" && a.Renew != "" && a.Renew != "off":
+		r.refuse(n, `the kind "secret" has a token that does not renew, and nothing for "renew"`)
 	case a.Kind == "none" && (a.TokenEnv != "" || a.Renew != ""):
 		r.refuse(n, `the kind "none" has no token for "tokenEnv" and "renew"`)
 	}

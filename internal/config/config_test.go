@@ -281,6 +281,7 @@ func TestParseRefuses(t *testing.T) {
 			`c:1:56: mcpServers.s.auth.kind: "issuer" is not supported by this version of mcp-valet`,
 			`c:1:107: mcpServers.t.auth.kind: "client" is not supported by this version of mcp-valet`,
 		}},
+		{"renewal of what has none", `server: "command": "c", "auth": {"kind": "secret", "renew": "meta"}`, []string{`c:1:47: mcpServers.s.auth: the kind "secret" has a token that does not renew, and nothing for "renew"`}},
 		{"unknown renewal", `server: "command": "c", "auth": {"kind": "secret", "renew": "on"}`, []string{`c:1:75: mcpServers.s.auth.renew: must be one of: "file", "meta", "off", "restart", "restart-exclusive"`}},
 		{"odd token variables", `{"mcpServers": {"s": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "1A"}}, "t": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "MCP_VALET_X"}}, "u": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "A-B"}}}}`, []string{
 			`c:1:78: mcpServers.s.auth.tokenEnv: not the name of an environment variable: letters, digits and underscore, no digit first`,

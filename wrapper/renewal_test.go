@@ -145,7 +145,8 @@ func TestRenewedAtWork(t *testing.T) {
 			}
 		}
 		// Each life of an hour is over, for this, between minute 48 and 51.
-		if n := len(s.issuer.renewed); n < 5 || n > 6 || s.starts != n+1 {
+		// The last token may not have been asked for yet.
+		if n := len(s.issuer.renewed); n < 5 || n > 6 || s.starts != n+1 && s.starts != n {
 			t.Errorf("%d servers, renewed %v", s.starts, s.issuer.renewed)
 		}
 		if at := s.issuer.renewed[0]; at < 48*time.Minute || at > 53*time.Minute {

@@ -39,6 +39,7 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		a.Kind = "account"
 	}
 	why, known := kinds[a.Kind]
+	_, isRenewal := renewals[a.Renew]
 	switch {
 	case has == nil || a.Kind != "" && !known || why != "": // told already
 	case a.Kind == "" && !has["account"]:
@@ -47,7 +48,7 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		r.refuse(n, `the kind "account" needs "account", the name of one`)
 	case a.Kind != "account" && a.Account != "":
 		r.refuse(n, `"account" belongs to the kind "account"`)
-	case a.Kind == "secret" && a.Renew != "" && a.Renew != "off":
+	case a.Kind == "secret" && a.Renew != "off" && isRenewal:
 		r.refuse(n, `the kind "secret" has a token that does not renew, and nothing for "renew"`)
 	case a.Kind == "none" && (a.TokenEnv != "" || a.Renew != ""):
 		r.refuse(n, `the kind "none" has no token for "tokenEnv" and "renew"`)

@@ -145,6 +145,9 @@ func TestRenewedAtWork(t *testing.T) {
 			}
 		}
 		// Each life of an hour is over, for this, between minute 48 and 51.
+		synctest.Wait()
+		s.issuer.mu.Lock()
+		defer s.issuer.mu.Unlock()
 		// The last token may not have been asked for yet.
 		if n := len(s.issuer.renewed); n < 5 || n > 6 || s.starts != n+1 && s.starts != n {
 			t.Errorf("%d servers, renewed %v", s.starts, s.issuer.renewed)
@@ -160,6 +163,7 @@ func TestRenewedAtWork(t *testing.T) {
 func TestNotRenewedInVain(t *testing.T) {
 	atWork(t, time.Hour, wrapper.RenewRestart, func(s *shift) {
 		time.Sleep(16 * time.Hour)
+		synctest.Wait()
 		if len(s.issuer.renewed) != 0 {
 			t.Errorf("renewed %v overnight", s.issuer.renewed)
 		}

@@ -22,16 +22,21 @@ func openNoFollow(path string) (*os.File, error) {
 	if info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 {
 		return nil, insecure("%s is a link", path)
 	}
-	return os.Open(path)
+	var f *os.File
+	err = untilFree(func() (err error) { f, err = os.Open(path); return err })
+	return f, err
 }
 
-// rename tries again for two seconds: a virus scanner or a reader that has the
-// target open makes Windows refuse for a moment.
-func rename(from, to string) error {
+func rename(from, to string) error { return untilFree(func() error { return os.Rename(from, to) }) }
+
+// untilFree tries again for two seconds: a virus scanner, a reader that has the
+// file open, or a writer that is just replacing or removing it makes Windows
+// refuse for a moment.
+func untilFree(do func() error) error {
 	const wait, tries = 20 * time.Millisecond, 100
 	var err error
 	for range tries {
-		err = os.Rename(from, to)
+		err = do()
 		if !errors.Is(err, windows.ERROR_ACCESS_DENIED) && !errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
 			return err
 		}

@@ -3,13 +3,14 @@ package wrapper
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 
 	"mcp-valet/wrapper/frame"
 )
 
 // asks are the requests of servers that wait for the client's answer, by the key of their id as the client knows it: an
-// answer belongs to the server that asked. While one server takes the place of another, both may ask under the same id;
+// answer belongs to the server that asked, be it gone: what a person has agreed to there is nothing to another one. While one server takes the place of another, both may ask under the same id;
 // the later one's is changed on its way. It is safe for concurrent use.
 type asks struct {
 	mu      sync.Mutex
@@ -29,6 +30,9 @@ func (a *asks) add(r *relay, m *frame.Message, line []byte) []byte {
 	defer a.mu.Unlock()
 	if a.waiting == nil {
 		a.waiting = map[string]ask{}
+	}
+	if len(a.waiting) >= maxPending {
+		maps.DeleteFunc(a.waiting, func(_ string, q ask) bool { return isClosed(q.from.gone) })
 	}
 	if len(a.waiting) >= maxPending {
 		return line // its answer goes to the server that then answers the client
@@ -82,15 +86,21 @@ func (a *asks) whose(token json.RawMessage) *relay {
 	return nil
 }
 
-// forget drops what a server asked that is gone.
-func (a *asks) forget(r *relay) {
+// cancelled is a server's notifications/cancelled as the client is to get it: about the id that the client knows.
+func (a *asks) cancelled(r *relay, m *frame.Message, line []byte) []byte {
+	params := paramsOf(m.Raw)
+	key := keyOf(params["requestId"])
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for key, q := range a.waiting {
-		if q.from == r {
-			delete(a.waiting, key)
+	for known, q := range a.waiting {
+		if q.from == r && q.id != nil && keyOf(q.id) == key {
+			message := asObject(line)
+			params["requestId"] = encode(known[1:]) // behind the letter for its type
+			message["params"] = encode(params)
+			return append(encode(message), '\n')
 		}
 	}
+	return line
 }
 
 // withID is a message under another id.

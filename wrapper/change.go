@@ -18,6 +18,9 @@ const maxRetired = 4
 // where that is to be found out first. The client's next messages wait at the gate meanwhile, and what the old server was
 // asked it goes on answering. mu is held.
 func (s *session) change(with *Start) {
+	if len(s.retired) >= maxRetired {
+		s.giveUp(s.retired[0])
+	}
 	old := s.relay
 	s.relay = nil
 	s.retired = append(s.retired, old)
@@ -25,9 +28,17 @@ func (s *session) change(with *Start) {
 	close(old.superseded)
 }
 
+// giveUp ends a server that has not answered for as long as several tokens have lived.
+func (s *session) giveUp(r *relay) {
+	if !isClosed(r.quit) {
+		s.err.note("a call to %s has lasted longer than %d of its tokens: it is given up", r.label, maxRetired)
+		close(r.quit)
+	}
+}
+
 // greeting tells whether the client's handshake is under way: nobody else can take it over.
 func (s *session) greeting() bool {
-	return s.hello.params != nil && s.hello.answered == nil && s.served.Load() == nil
+	return s.hello.params != nil && s.hello.answered == nil && s.served.Load() == nil && !s.refused.Load()
 }
 
 // owner is the server that a message of the client's belongs to, where that is not the one that answers the client now:
@@ -140,7 +151,9 @@ func (g *gate) resume() *relay {
 	g.s.retired = slices.DeleteFunc(g.s.retired, func(r *relay) bool { return r == old })
 	old.superseded = make(chan struct{})
 	old.verdict = make(chan bool, 1)
-	g.handOver(old)
+	old.installed = make(chan struct{})
+	g.opening = old
+	g.s.tasks.Go(func() { g.s.locked(func() { g.handOver(old) }) }) // it may not be reading
 	return old
 }
 
@@ -190,6 +203,9 @@ func (r *relay) compareLists(version string) {
 			continue
 		}
 		told[kind] = true
+		if r.ctx.Err() != nil {
+			return
+		}
 		r.out.send(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}`+"\n", kind))
 	}
 }

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 
 	"mcp-valet/keyring"
@@ -16,18 +17,16 @@ const maxTokens = 8
 
 // given is a start as the server's process gets it: where the token comes in a file or in messages, it is not in the
 // environment.
-func (s *session) given(with Start) (Start, error) {
-	if s.renewal.how != RenewFile && s.renewal.how != RenewMeta || with.Token.IsZero() {
+func (o *Options) given(with Start) (Start, error) {
+	if o.Renewal != RenewFile && o.Renewal != RenewMeta || with.Token.IsZero() {
 		return with, nil
 	}
-	if s.renewal.how == RenewFile {
-		if err := s.putFile(with.Token); err != nil {
+	if o.Renewal == RenewFile {
+		if err := o.putFile(with.Token); err != nil {
 			return with, err
 		}
-		env := map[string]string{with.Server.TokenEnv + "_FILE": s.o.TokenFile}
-		for name, value := range with.Server.Env {
-			env[name] = value
-		}
+		env := map[string]string{with.Server.TokenEnv + "_FILE": o.TokenFile}
+		maps.Copy(env, with.Server.Env)
 		with.Server.Env = env
 	}
 	with.Token = keyring.Secret{}
@@ -35,14 +34,14 @@ func (s *session) given(with Start) (Start, error) {
 }
 
 // putFile puts a token in the file that the server reads, in one step.
-func (s *session) putFile(token keyring.Secret) error {
-	return keyring.WriteFile(s.o.TokenFile, []byte(token.Reveal()))
+func (o *Options) putFile(token keyring.Secret) error {
+	return keyring.WriteFile(o.TokenFile, []byte(token.Reveal()))
 }
 
 // removeFile is for the end of a session.
-func (s *session) removeFile() {
-	if s.renewal.how == RenewFile {
-		_ = os.Remove(s.o.TokenFile) // it may never have been there
+func (o *Options) removeFile() {
+	if o.Renewal == RenewFile {
+		_ = os.Remove(o.TokenFile) // it may never have been there
 	}
 }
 
@@ -52,18 +51,27 @@ func (r *relay) deliverToken(with Start) bool {
 	switch r.renewal.how {
 	case RenewFile:
 		r.knowToken(with)
-		if err := r.putFile(with.Token); err != nil {
+		if err := r.o.putFile(with.Token); err != nil {
 			r.err.note("the file with the token of %s is not written: %v", r.label, err)
 			return true // the next tick tries again
 		}
 	case RenewMeta:
 		r.knowToken(with)
+		r.setMeta(with.Token)
 	default:
 		return false
 	}
 	r.with = with
 	r.renewal.inForce(with)
 	return true
+}
+
+// setMeta has a token put into requests from now on, where that is how it comes.
+func (r *relay) setMeta(token keyring.Secret) {
+	if r.o.Renewal == RenewMeta && !token.IsZero() {
+		text := encode(token.Reveal())
+		r.inMeta.Store(&text)
+	}
 }
 
 // knowToken has a token masked, beside those before it.
@@ -80,10 +88,11 @@ func (s *session) secretsOf(with Start) []keyring.Secret {
 
 // withToken is a request as the server gets it. Where the token goes into it, every other byte stays what it was.
 func (r *relay) withToken(line []byte) []byte {
-	if r.renewal.how != RenewMeta || r.with.Token.IsZero() {
+	token := r.inMeta.Load()
+	if token == nil {
 		return line
 	}
-	return spliceMeta(line, metaToken, encode(r.with.Token.Reveal()))
+	return spliceMeta(line, metaToken, *token)
 }
 
 // spliceMeta sets a member of params._meta in a request that the header check has passed.
@@ -95,7 +104,10 @@ func spliceMeta(line []byte, key string, value json.RawMessage) []byte {
 		return insertMember(line, root, append(append([]byte(`"params":{"_meta":{`), member...), "}}"...))
 	}
 	meta := findMember(line, params, "_meta")
-	if meta == 0 || line[meta] != '{' {
+	if meta != 0 && line[meta] != '{' { // nothing of use to anybody
+		return splice(line, meta, skipValue(line, meta), append(append([]byte{'{'}, member...), '}'))
+	}
+	if meta == 0 {
 		return insertMember(line, params, append(append([]byte(`"_meta":{`), member...), '}'))
 	}
 	if at := findMember(line, meta, key); at != 0 {

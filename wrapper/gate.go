@@ -92,6 +92,14 @@ func (g *gate) set(cause error) {
 func (g *gate) closeFor(cause error) {
 	g.opening, g.wants = nil, false
 	g.set(cause)
+	if g.undecided { // a server was to take another one's place
+		g.undecided = false
+		g.letGo()
+		for _, h := range g.take() {
+			g.settle(h)
+		}
+		g.wants = false
+	}
 	if g.obstacle == hopeless {
 		g.tellAll(g.s.o.refusal(cause))
 	}
@@ -113,7 +121,10 @@ func (g *gate) handle(m *frame.Message) {
 	switch m.Kind {
 	case frame.Request:
 		if g.undecided && m.Method != methodDiscover {
-			if g.hold(m, g.old != nil && needsServer(m.Method)) != nil && g.old == nil {
+			switch {
+			case g.old != nil && m.Method == "ping":
+				g.answer(m, map[string]any{})
+			case g.hold(m, g.old != nil) != nil && g.old == nil:
 				g.look()
 			}
 			return

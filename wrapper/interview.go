@@ -208,6 +208,7 @@ func TakeSnapshot(ctx context.Context, o Options) error {
 	defer surviveBrokenPipes()()
 	ctx, cancel := context.WithTimeout(ctx, snapshotTime)
 	defer cancel()
+	defer o.removeFile()
 	with, err := o.Starter.Start(ctx, Renewed)
 	if err != nil {
 		return err

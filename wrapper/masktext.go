@@ -45,6 +45,18 @@ func (t *text) end() []byte {
 	return rest
 }
 
+// under is a text that goes on where t is, with another masker.
+func (t *text) under(m *masker) *text {
+	next := newText(m)
+	if t.masker == nil || m == nil {
+		return next
+	}
+	held := t.held[t.sent:]
+	next.held = append(next.held, held...)
+	next.raw.feedAll(held, 0)
+	return next
+}
+
 func (t *text) star(start, end int64) {
 	for i := start - t.base; i < end-t.base; i++ {
 		t.held[i] = '*'

@@ -77,6 +77,13 @@ func (p *pending) take(key string) (request, bool) {
 	return r, ok
 }
 
+// busy tells whether anything waits but subscriptions.
+func (p *pending) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting) > p.open
+}
+
 // waits tells whether a request waits.
 func (p *pending) waits(key string) bool {
 	p.mu.Lock()

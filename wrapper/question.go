@@ -68,6 +68,7 @@ func (q *questions) drop(id string) {
 // inquire asks the server and waits for the result.
 func (r *relay) inquire(ctx context.Context, method string, params object) (object, error) {
 	line, id, answer := r.own.ask(method, params)
+	line = r.withToken(line)
 	if _, err := r.server.Stdin().Write(line); err != nil {
 		return nil, errNoAnswer
 	}

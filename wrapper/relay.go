@@ -111,11 +111,12 @@ type relay struct {
 	verdict    chan bool     // whether it stays after all
 	gone       chan struct{} // closed when it is no more
 
-	failure atomic.Pointer[error]  // why the handshake with it failed
-	fate    atomic.Pointer[string] // what became of the server, once it is known
-	deaf    bool                   // the server takes no more messages; under session.mu
-	adopted sync.Map               // keys of subscriptions that another server has acknowledged already
-	strayed bool                   // a line of stdout was no message; for fromServer alone
+	failure atomic.Pointer[error]           // why the handshake with it failed
+	fate    atomic.Pointer[string]          // what became of the server, once it is known
+	deaf    bool                            // the server takes no more messages; under session.mu
+	adopted sync.Map                        // keys of subscriptions that another server has acknowledged already
+	inMeta  atomic.Pointer[json.RawMessage] // the token for each request, as JSON; nil for none
+	strayed bool                            // a line of stdout was no message; for fromServer alone
 }
 
 // handle passes on a message of the client; session.mu is held.
@@ -251,10 +252,14 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 	switch {
 	case m.Kind == frame.Request:
 		line = r.asks.add(r, m, line)
+	case m.Method == "notifications/cancelled":
+		line = r.asks.cancelled(r, m, line)
 	case asked.greets:
-		if result := asObject(asObject(line)["result"]); result != nil {
+		result := asObject(asObject(line)["result"])
+		if result != nil {
 			r.served.Store(&result)
 		}
+		r.refused.Store(result == nil)
 	case m.Method == methodAcknowledged && r.adopts(m):
 		return // the client was told by the server before
 	}
@@ -299,8 +304,7 @@ func (r *relay) fromStderr() {
 	for {
 		n, err := r.server.Stderr().Read(room)
 		if masker := r.masker.Load(); masker != text.masker {
-			r.err.relay(text.end())
-			text = newText(masker)
+			text = text.under(masker)
 		}
 		if n > 0 {
 			r.life.heard.Store(true)

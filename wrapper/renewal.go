@@ -128,16 +128,21 @@ func (s *session) changeFor(m *frame.Message) bool {
 	}
 	now := wallClock()
 	n.asked = now
+	if f := n.fresh; f != nil && !f.Ends.IsZero() && !now.Before(f.Ends) {
+		n.fresh = nil // it has ended while nobody asked
+	}
 	switch {
-	case s.greeting() || len(s.retired) >= maxRetired:
+	case s.greeting() || isClosed(s.stopped):
 		return false
-	case n.fresh != nil:
-		s.change(n.fresh)
 	case n.ended(now):
-		s.change(nil)
-	default:
+		s.change(n.fresh)
+	case n.fresh == nil:
 		s.renewIfDue()
 		return false
+	case n.how == RenewExclusive && s.relay.pending.busy():
+		return false // while there is time, nobody has to wait for what the server is doing
+	default:
+		s.change(n.fresh)
 	}
 	return true
 }

@@ -1,6 +1,10 @@
 package wrapper
 
-import "slices"
+import (
+	"os"
+	"slices"
+	"time"
+)
 
 // retire stays with a server whose place another one takes, until it has answered what it was asked, and ends it then:
 // no call is cut off by a token's end. It goes back to how it was when the gate's verdict is that it stays.
@@ -8,6 +12,7 @@ func (s *session) retire(r *relay, verdict <-chan bool) {
 	e := newEscalation(r.server)
 	defer e.timer.Stop()
 	ends, cancelled, stopped := s.ends, s.ctx.Done(), s.stopped
+	quit := r.quit
 	var answered <-chan struct{}
 	for {
 		select {
@@ -37,6 +42,9 @@ func (s *session) retire(r *relay, verdict <-chan bool) {
 		case <-cancelled:
 			cancelled = nil
 			e.hangUp(0, stopGrace)
+		case <-quit:
+			quit = nil
+			e.hangUp(0, stopGrace)
 		case <-stopped:
 			stopped = nil
 			e.hangUp(0, stopGrace)
@@ -51,13 +59,38 @@ func (s *session) retire(r *relay, verdict <-chan bool) {
 
 // part lets go of a server that another one has taken the place of. Whoever still waits for it is told.
 func (s *session) part(r *relay, stopped bool) {
-	r.settle(r.obituary(r.bury(stopped), stopped))
-	s.asks.forget(r)
-	s.locked(func() {
-		s.retired = slices.DeleteFunc(s.retired, func(other *relay) bool { return other == r })
-	})
+	fate := r.obituary(r.bury(stopped), stopped)
+	settled := start(func() { r.settle(fate) }) // the client may not be reading
+	select {
+	case <-settled:
+	case <-s.ctx.Done():
+		wait(lastTime, settled)
+	}
+	gone := func() { s.retired = slices.DeleteFunc(s.retired, func(other *relay) bool { return other == r }) }
+	for !s.unlessStuck(gone) && s.ctx.Err() == nil {
+		time.Sleep(stuckTime)
+	}
 	close(r.gone)
 }
 
-// stopRetired ends the servers that another one has taken the place of at once.
-func (s *session) stopRetired() { s.stopOnce.Do(func() { close(s.stopped) }) }
+// partAll is for the end of a session: servers that still answer have the time for it that they all have.
+func (s *session) partAll() {
+	if wait(eofGrace, start(s.leaving.Wait)) {
+		return
+	}
+	var left []*relay
+	s.soon(lastTime, func() { left = slices.Clone(s.retired) })
+	wait(lastTime, start(func() {
+		for _, r := range left {
+			r.settle(r.label + " was stopped")
+		}
+	}))
+}
+
+// stopAll notes the first signal, which ends all servers.
+func (s *session) stopAll(sig os.Signal) {
+	s.stopOnce.Do(func() {
+		s.signal = sig
+		close(s.stopped)
+	})
+}

@@ -29,6 +29,7 @@ type session struct {
 	hello hello
 	era   era
 
+	refused  atomic.Bool            // a server has answered initialize with an error
 	served   atomic.Pointer[object] // what a server answered to initialize; nil before that
 	renewal  renewal
 	tokens   []keyring.Secret // the latest tokens of the session
@@ -36,6 +37,7 @@ type session struct {
 	asks     asks             // what servers asked the client
 	leaving  sync.WaitGroup   // of the goroutines that stay with them
 	stopped  chan struct{}    // closed by the first signal
+	signal   os.Signal        // the first one; set before stopped is closed
 	stopOnce sync.Once
 
 	relaunched bool // after a server that died of a probe
@@ -73,7 +75,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	s := &session{host: h, inbound: in, o: &o, ctx: ctx, stopped: make(chan struct{})}
 	s.renewal.how = o.Renewal
 	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
-	defer s.removeFile()
+	defer o.removeFile()
 	defer s.tasks.Wait()
 	defer cancel()
 
@@ -110,9 +112,7 @@ func (s *session) begin(start Start) (exit int, err error) {
 func (s *session) install(r *relay) {
 	s.relay = r
 	s.renewal.inForce(r.with)
-	if !isClosed(r.installed) { // else it goes on
-		close(r.installed)
-	}
+	close(r.installed)
 }
 
 // serve reads the client's messages and goes from the gate to a relay, and sometimes back, until the end.
@@ -132,7 +132,7 @@ func (s *session) serve(r *relay) (exit int, err error) {
 		if how.superseded {
 			s.superseded(r)
 		} else if !s.goesOn(r, how) {
-			wait(lastTime, start(s.leaving.Wait))
+			s.partAll()
 			return r.finish(s.ends.client, how.stopped), nil
 		}
 		r = nil
@@ -162,6 +162,7 @@ func (s *session) handle(m frame.Message) {
 
 // leave ends a session at the gate.
 func (s *session) leave(sig os.Signal) (exit int, err error) {
+	s.partAll()
 	ended := (*errEnded)(nil)
 	s.soon(lastTime, func() {
 		s.gate.dismiss()
@@ -214,11 +215,7 @@ func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 
 // newRelay starts a server and the passing on of what it says.
 func (s *session) newRelay(with Start) (*relay, error) {
-	given, err := s.given(with)
-	if err != nil {
-		return nil, err
-	}
-	child, err := s.launch(s.o, given)
+	child, err := s.launch(s.o, with)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +225,7 @@ func (s *session) newRelay(with Start) (*relay, error) {
 		superseded: make(chan struct{}), verdict: make(chan bool, 1), gone: make(chan struct{}),
 	}
 	r.masker.Store(newMasker(s.secretsOf(with)))
+	r.setMeta(with.Token)
 	r.life.waits = make(chan struct{}, 1)
 	r.life.canRemedy = !with.Token.IsZero() && s.o.SignIns != nil && !s.remedied
 	s.rec.become(with.Subject)

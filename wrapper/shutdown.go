@@ -72,9 +72,9 @@ func (r *relay) attend(s ends) (how ending) {
 		case <-cancelled:
 			cancelled, how.final = nil, true
 			e.hangUp(0, stopGrace)
-		case <-s.stop:
+		case sig := <-s.stop:
 			how.final = true
-			r.stopRetired()
+			r.stopAll(sig)
 			e.signal()
 		case <-quit:
 			quit = nil

@@ -38,8 +38,10 @@ func (g *gate) wait() (*relay, os.Signal) {
 		case <-e.ctx.Done():
 			return nil, nil
 		case sig := <-e.stop:
-			g.s.stopRetired()
+			g.s.stopAll(sig)
 			return nil, sig
+		case <-g.s.stopped: // a signal came while another server was to take over
+			return nil, g.s.signal
 		case <-g.wake:
 		case <-ticker.C:
 			g.s.unlessStuck(g.tick)
@@ -120,6 +122,10 @@ func (g *gate) decide(r result) *relay {
 		if err == nil {
 			return server
 		}
+		if g.retry(r.Start) {
+			return nil
+		}
+		g.letGo()
 		r.err = err
 	}
 	if !g.undecided {

@@ -133,7 +133,7 @@ func (g *gate) handOver(r *relay) {
 	if g.snap != nil && g.snap.Subject != "" && r.with.Subject != "" && g.snap.Subject != r.with.Subject {
 		g.guessed = true // they are another person's lists
 	}
-	if g.guessed && g.s.hello.answered != nil {
+	if g.guessed && (g.s.hello.answered != nil || g.s.served.Load() != nil) {
 		g.guessed = false
 		g.s.out.send([]byte(`{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}` + "\n"))
 	}

@@ -95,6 +95,10 @@ func (h host) launch(o *Options, s Start) (server, error) {
 	if base == nil {
 		base = os.Environ()
 	}
+	s, err := o.given(s)
+	if err != nil {
+		return nil, err
+	}
 	env, err := environ(base, runtime.GOOS, s.Server, s.Token)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"mcp-valet/wrapper"
 	"mcp-valet/wrapper/proc"
@@ -39,8 +40,15 @@ func sweepTokenFiles(state string) {
 	for _, file := range files {
 		name := file.Name()
 		pid, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
-		if err == nil && !proc.Runs(pid) {
+		draft := strings.HasPrefix(name, ".") && isOld(file) // of one that was killed while it wrote
+		if draft || err == nil && !proc.Runs(pid) {
 			_ = os.Remove(filepath.Join(folder, name)) // another launcher may have been faster
 		}
 	}
+}
+
+// isOld tells whether a file has not just been made.
+func isOld(file os.DirEntry) bool {
+	info, err := file.Info()
+	return err == nil && time.Since(info.ModTime()) > time.Minute
 }

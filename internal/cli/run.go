@@ -180,7 +180,9 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 		}
 		l.signIns = &signIns{app: a, store: store, account: account, state: state, server: name}
 		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
-		sweepTokenFiles(state)
+		if l.renewal == wrapper.RenewFile {
+			sweepTokenFiles(state)
+		}
 	}
 	return l, nil
 }

@@ -217,6 +217,7 @@ func (a *app) takeSnapshot(ctx context.Context, name string) error {
 	defer messages.flush()
 	err = wrapper.TakeSnapshot(ctx, wrapper.Options{
 		Name: name, Account: l.account, Starter: l.starter, Snapshot: l.snapshot, Err: messages, MaxMessage: l.maxMessage,
+		Renewal: l.renewal, TokenFile: l.tokenFile,
 	})
 	if err != nil {
 		return &about{account: l.account, server: name, err: fmt.Errorf("trying out the server: %w", err)}

@@ -62,7 +62,7 @@ var steps = []step{
 	{"Sign in once", (*stage).login},
 	{"The client starts the server through mcp-valet", (*stage).launch},
 	{"Tools are called; the server checks the token itself", (*stage).call},
-	{"The token expires", (*stage).expire},
+	{"The token expires while the server runs: another one takes over", (*stage).expire},
 	{"The client starts the server again: renewed in silence", (*stage).renew},
 	{"Somebody edits the command in the config", (*stage).tamper},
 	{"Monday morning: the sign-in has ended, and the client starts all the same", (*stage).monday},

@@ -35,8 +35,10 @@ var mayReveal = []string{
 	"refresh: Client.revoke",
 	"refresh: decodeJWT",
 	"refresh: signedToken.signedBy",
-	"wrapper: childEnv.apply", // into the server's environment
+	"wrapper: Options.putFile", // into the file that a server reads, where that is how it gets its token
+	"wrapper: childEnv.apply",  // into the server's environment
 	"wrapper: newMasker",
+	"wrapper: relay.setMeta", // into each request, where that is how
 }
 
 // TestRevealCallers keeps the list of places where a secret is plain text.

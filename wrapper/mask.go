@@ -94,8 +94,17 @@ func probe(value []byte) []byte {
 	if len(best) < minProbe {
 		return nil
 	}
-	return best[max(0, len(best)-maxProbe):]
+	from := 0
+	for i := range best[:max(1, len(best)-maxProbe/2)] {
+		if strings.IndexByte(common, best[i]) > strings.IndexByte(common, best[from]) {
+			from = i
+		}
+	}
+	return best[from:min(len(best), from+maxProbe)]
 }
+
+// common are bytes from the most common in messages to the rarest: a search that begins with a rare one is the faster.
+const common = " e0123456789taoinsrhldcumfpgwyb-_.vkxjqzETAOINSRHLDCUMFPGWYBVKXJQZ"
 
 // plain tells whether b stands for itself in a JSON string, whoever writes it: Go and PHP also escape what means
 // something to HTML, Python all that is not ASCII, .NET quotes and `+`, Gson `=`, PHP `/`.

@@ -132,7 +132,7 @@ func (s *session) changeFor(m *frame.Message) bool {
 		n.fresh = nil // it has ended while nobody asked
 	}
 	switch {
-	case s.greeting() || isClosed(s.stopped):
+	case s.greeting() || isClosed(s.stopped) || s.ctx.Err() != nil:
 		return false
 	case n.ended(now):
 		s.change(n.fresh)

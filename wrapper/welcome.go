@@ -143,7 +143,7 @@ func (g *gate) handOver(r *relay) {
 		}
 		g.letGo()
 		version := g.s.hello.version
-		g.s.tasks.Go(func() { r.compareLists(version) })
+		defer g.s.tasks.Go(func() { r.compareLists(version) }) // behind what waits
 	}
 	for _, h := range g.take() {
 		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {

@@ -50,7 +50,11 @@ func (s *stage) program(name string) string { return filepath.Join(s.dir, name) 
 func (s *stage) daemon(env []string, stdin, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(s.env[:len(s.env):len(s.env)], env...)
-	cmd.Stdin = strings.NewReader(stdin)
+	if stdin != "" {
+		cmd.Stdin = strings.NewReader(stdin)
+	} else if _, err := cmd.StdinPipe(); err != nil { // it stays open: supergateway ends with its stdin
+		return err
+	}
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {

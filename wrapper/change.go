@@ -89,19 +89,20 @@ func (g *gate) succeed(old *relay, with *Start) {
 }
 
 // lookFor has r found at the next turn.
-func (g *gate) lookFor(r result) {
+func (g *gate) lookFor(r result) { g.await(func() result { return r }) }
+
+// await has the outcome of a look given to the goroutine that decides, in place of any that is still to come. outcome
+// returns soon after the session's end.
+func (g *gate) await(outcome func() result) {
 	g.looking = true
 	g.finds++
 	n := g.finds
-	g.s.tasks.Go(func() { g.find(n, r) })
-}
-
-// find gives the outcome of a look to the goroutine that decides.
-func (g *gate) find(n int, r result) {
-	select {
-	case g.found <- finding{n, r}:
-	case <-g.s.ctx.Done():
-	}
+	g.s.tasks.Go(func() {
+		select {
+		case g.found <- finding{n, outcome()}:
+		case <-g.s.ctx.Done():
+		}
+	})
 }
 
 // succession is what becomes of a look while there is still the old server: it stays where nothing better is to be had,
@@ -131,15 +132,12 @@ func (g *gate) succession(r *result) (server *relay, handled bool) {
 // startAfter starts another server when the old one has answered what it was asked, and ended.
 func (g *gate) startAfter(old *relay, with Start) {
 	g.release(old)
-	g.looking = true
-	g.finds++
-	n := g.finds
-	g.s.tasks.Go(func() {
+	g.await(func() result {
 		select {
 		case <-old.gone:
-			g.find(n, result{Start: with})
-		case <-g.s.ctx.Done():
+		case <-g.s.ctx.Done(): // nobody looks at it any more
 		}
+		return result{Start: with}
 	})
 }
 

@@ -94,13 +94,11 @@ func (g *gate) lookNow() {
 	if !g.wants || g.looking {
 		return
 	}
-	g.wants, g.looking = false, true
+	g.wants = false
 	effort := g.effort
 	g.effort = Renewed
 	got := g.s.ask(g.s.ctx, effort)
-	g.finds++
-	n := g.finds
-	g.s.tasks.Go(func() { g.find(n, <-got) })
+	g.await(func() result { return <-got })
 }
 
 // tick looks whether something has changed while somebody waits, or a sign-in is under way.

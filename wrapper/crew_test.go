@@ -31,6 +31,7 @@ type crew struct {
 	stop   chan os.Signal
 	end    chan struct{} // closed when Run has returned
 	ended  time.Time     // when it has
+	code   int           // what it has returned
 	log    buffer
 
 	mu    sync.Mutex
@@ -95,7 +96,7 @@ func (c *crew) work(t *testing.T, f func()) {
 		}()
 		go func() {
 			defer close(c.end)
-			wrapper.RunOn(t.Context(), wrapper.Options{
+			c.code, _ = wrapper.RunOn(t.Context(), wrapper.Options{
 				Name: "kb", Account: "work", Starter: c.starter, SignIns: &signIns{}, In: in, Out: c.out, Err: &c.log, Environ: []string{},
 				Renewal: c.how, TokenFile: t.TempDir() + "/tokens/kb", Stop: c.stop,
 			}, c.start, nil)

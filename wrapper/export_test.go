@@ -44,6 +44,7 @@ func LongEnough(values ...string) []string {
 // Hasten shortens what tests would have to wait for.
 func Hasten() {
 	holdTime, tickTime, silenceTime = time.Second, 20*time.Millisecond, time.Second
+	crashDelays = [...]time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond}
 }
 
 // ServerProcess is a running server, as a fake one must be.

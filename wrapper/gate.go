@@ -65,6 +65,7 @@ type held struct {
 	*frame.Message
 	timer *time.Timer // nil for one that may wait for ever
 	intro bool        // it waits for the server to be asked without its token
+	open  bool        // a subscription that the client has been told of
 }
 
 func newGate(s *session, cause error) *gate {
@@ -120,6 +121,10 @@ func (g *gate) handle(m *frame.Message) {
 	g.s.remember(m)
 	switch m.Kind {
 	case frame.Request:
+		if g.undecided && g.s.crashes.lost != nil {
+			g.again(m)
+			return
+		}
 		if g.undecided && m.Method != methodDiscover {
 			switch {
 			case g.old != nil && m.Method == "ping":

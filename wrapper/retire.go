@@ -25,7 +25,7 @@ func (s *session) retire(r *relay, verdict <-chan bool) {
 			answered = nil
 			e.hangUp(eofGrace, termGrace)
 		case <-r.server.Done():
-			s.part(r, e.next > 0 || answered == nil && verdict == nil)
+			s.part(r, e.next > 0 || answered == nil && verdict == nil, "")
 			return
 		case <-ends.client:
 			ends.client = nil
@@ -50,16 +50,20 @@ func (s *session) retire(r *relay, verdict <-chan bool) {
 			e.hangUp(0, stopGrace)
 		case <-e.timer.C:
 			if !e.step() {
-				s.part(r, true)
+				s.part(r, true, "")
 				return
 			}
 		}
 	}
 }
 
-// part lets go of a server that another one has taken the place of. Whoever still waits for it is told.
-func (s *session) part(r *relay, stopped bool) {
+// part lets go of a server that another one has taken the place of. Whoever still waits for it is told, and the log what
+// follows, if anything.
+func (s *session) part(r *relay, stopped bool, follows string) {
 	fate := r.obituary(r.bury(stopped), stopped)
+	if follows != "" {
+		s.err.note("%s; %s", fate, follows)
+	}
 	settled := start(func() { r.settle(fate) }) // the client may not be reading
 	select {
 	case <-settled:

@@ -71,6 +71,10 @@ func runScript(script string) {
 		case "if": // its two words are the same, or there is none; else what is after else
 			words := strings.Fields(rest + " - -")
 			skips = words[0] != words[1]
+		case "first": // it is the first one that makes the file, else what is after else
+			f, err := os.OpenFile(rest, os.O_CREATE|os.O_EXCL, 0o600)
+			f.Close()
+			skips = err != nil
 		case "read-or-exit": // as read, but another message is its end
 			if got := readLine(in); !strings.Contains(got, rest) {
 				os.Exit(1)

@@ -29,6 +29,7 @@ type session struct {
 	hello hello
 	era   era
 
+	crashes  crashes
 	refused  atomic.Bool            // a server has answered initialize with an error
 	served   atomic.Pointer[object] // what a server answered to initialize; nil before that
 	renewal  renewal
@@ -166,10 +167,10 @@ func (s *session) handle(m frame.Message) {
 // leave ends a session at the gate.
 func (s *session) leave(sig os.Signal) (exit int, err error) {
 	s.partAll()
-	ended := (*errEnded)(nil)
+	ended, crashes := (*errEnded)(nil), crashes{}
 	s.soon(lastTime, func() {
 		s.gate.dismiss()
-		err, ended = s.gate.cause, s.gate.ended
+		err, ended, crashes = s.gate.cause, s.gate.ended, s.crashes
 	})
 	s.inbound.close(s.ends.client)
 	switch {
@@ -177,6 +178,8 @@ func (s *session) leave(sig os.Signal) (exit int, err error) {
 		return signalCode(sig), nil
 	case ended != nil:
 		return ended.code, nil
+	case errors.Is(err, ErrDue) && crashes.lost != nil:
+		return crashes.code, nil
 	case errors.Is(err, ErrDue):
 		return 0, nil // only probed, or gone before its renewal had ended
 	}

@@ -32,19 +32,12 @@ func (s *session) comesToGate(r *relay, how ending) bool {
 		return true
 	}
 	if s.relay != r { // its handshake has failed: the gate has never ceased to handle
-		if s.gate.retry(r.with) {
-			r.bury(how.stopped)
-			return true
-		}
-		var cause error = &errEnded{r.label, r.bury(how.stopped)}
-		if failure := r.failure.Load(); failure != nil {
-			cause = fmt.Errorf("the handshake with %s did not succeed: %w", r.label, *failure)
-		}
-		s.gate.closeFor(cause)
+		s.gate.unwelcome(r, how)
 		return true
 	}
-	if r.life.answered.Load() || r.life.overflow {
-		return false
+	proven := r.life.answered.Load() || r.life.overflow || len(s.crashes.starts) > 0
+	if how.remedy == nil && proven {
+		return s.crashed(r, how)
 	}
 	early := r.life.early
 	switch {
@@ -68,6 +61,24 @@ func (s *session) comesToGate(r *relay, how ending) bool {
 	s.relay = nil
 	s.gate.recover(ended, early, how.remedy)
 	return true
+}
+
+// unwelcome is what follows when a server did not come so far as to answer the client.
+func (g *gate) unwelcome(r *relay, how ending) {
+	if g.retry(r.with) {
+		r.bury(how.stopped)
+		return
+	}
+	code := r.bury(how.stopped)
+	var cause error = &errEnded{r.label, code}
+	if failure := r.failure.Load(); failure != nil {
+		cause = fmt.Errorf("the handshake with %s did not succeed: %w", r.label, *failure)
+	}
+	if g.s.crashes.lost != nil {
+		g.lostAgain(cause, code)
+		return
+	}
+	g.closeFor(cause)
 }
 
 // answerProbes leaves the era open, and gives the messages that were no probes.

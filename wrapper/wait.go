@@ -72,7 +72,7 @@ func (g *gate) goOn(got **finding, clientDone bool) (server *relay, over bool) {
 		}
 	}
 	g.lookNow()
-	pending := len(g.held) > 0 && (g.undecided || g.looking || g.asking)
+	pending := len(g.held) > 0 && (g.deciding() || g.looking || g.asking)
 	return nil, g.ended != nil && !g.undecided || clientDone && !pending
 }
 
@@ -97,6 +97,10 @@ func (g *gate) lookNow() {
 	g.wants = false
 	effort := g.effort
 	g.effort = Renewed
+	if g.s.crashes.lost != nil {
+		g.await(g.revive(g.s.ctx, effort))
+		return
+	}
 	got := g.s.ask(g.s.ctx, effort)
 	g.await(func() result { return <-got })
 }
@@ -117,8 +121,12 @@ func (g *gate) decide(r result) *relay {
 	}
 	if r.err == nil {
 		server, err := g.open(r.Start)
-		if err == nil {
+		switch {
+		case err == nil:
 			return server
+		case g.s.crashes.lost != nil:
+			g.lostAgain(err, startCode(err))
+			return nil
 		}
 		if g.retry(r.Start) {
 			return nil

@@ -17,6 +17,9 @@ var errOtherVersion = errors.New("it speaks another protocol version than in its
 
 // open starts the server. What was told to the client in its name is told to it in turn, and then what waits goes on.
 func (g *gate) open(with Start) (*relay, error) {
+	if c := &g.s.crashes; c.lost != nil {
+		c.starts = append(c.starts, time.Now())
+	}
 	r, err := g.s.newRelay(with)
 	if err != nil {
 		return nil, err
@@ -129,6 +132,7 @@ func (r *relay) adopts(m *frame.Message) bool {
 // handOver gives what waits to the server, which from now on answers the client.
 func (g *gate) handOver(r *relay) {
 	g.cause, g.obstacle, g.undecided, g.opening, g.ended, g.wants = nil, noObstacle, false, nil, nil, false
+	g.s.crashes.lost = nil
 	g.endPrompt()
 	if g.snap != nil && g.snap.Subject != "" && r.with.Subject != "" && g.snap.Subject != r.with.Subject {
 		g.guessed = true // they are another person's lists
@@ -148,6 +152,10 @@ func (g *gate) handOver(r *relay) {
 	for _, h := range g.take() {
 		if g.standIn && h.Method == "tools/call" && h.Name == signInTool {
 			g.answer(h.Message, toolResult(g.textSignedIn(), false, h.Modern))
+			continue
+		}
+		if h.open {
+			r.adopt(h.Message)
 			continue
 		}
 		r.handle(h.Message)

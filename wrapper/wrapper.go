@@ -58,8 +58,9 @@ type Options struct {
 }
 
 // Run starts the server with its token, passes messages on between it and the client, and returns the server's exit
-// code when one of them has ended. Whichever is left is ended too, within two seconds. Nothing is written to Out or
-// Err after Run has returned.
+// code when the client has ended, or a signal has come; whatever is left is ended within two seconds. Nothing is written
+// to Out or Err after Run has returned. A server that ends before its first answer is the end, too; one that ends later is
+// started again when the client asks for something: see crashes.
 //
 // Where no credential can be had now, but may be later, it stands in for the server: see gate. An error means that no
 // server ran at the end: the one that Starter gave, or one that wraps proc.ErrNotFound, proc.ErrNotExecutable or

@@ -345,6 +345,9 @@ func (c *conversation) option(o []string) {
 			token, tokens = tokens[0], tokens[1:]
 			return token, err
 		}
+	case "unauthorized": // the text of errors after which the tokens of renew are got
+		c.options.Unauthorized = o[1:]
+		c.starter.refused = c.starter.later
 	case "snapshot":
 		c.options.Snapshot = filepath.Join(c.t.TempDir(), "snapshots", "kb.json")
 	case "sign-ins": // how many begin, and how the first looks: opened, notified, plain, code, refused

@@ -186,8 +186,8 @@ func TestGateClientThatDoesNotRead(t *testing.T) {
 // What the client says while the handshake is replayed reaches the server: that it is initialized, and its answers.
 func TestSaidDuringWelcome(t *testing.T) {
 	c := gateConversation(t, replayed+`read initialized
-print {"jsonrpc":"2.0","id":77,"method":"roots/list"}
 read logging/setLevel
+print {"jsonrpc":"2.0","id":77,"method":"roots/list"}
 read "roots":
 print {"jsonrpc":"2.0","id":"mcp-valet-2","result":{}}
 print {"jsonrpc":"2.0","id":"mcp-valet-2","result":{}}

@@ -10,8 +10,12 @@ import (
 	"mcp-valet/wrapper/frame"
 )
 
-// maxPending bounds the requests that wait for an answer at one time.
-const maxPending = 10_000
+const (
+	// maxPending bounds the requests that wait for an answer at one time.
+	maxPending = 10_000
+	// maxRepeated is the longest request in bytes that is kept in order to be repeated, maxKept bounds all of them.
+	maxRepeated, maxKept = 64 << 10, 8 << 20
+)
 
 var (
 	errDuplicate = errors.New("a request with this id is still waiting for its answer")
@@ -25,7 +29,8 @@ type request struct {
 	seq     int
 	calls   bool           // a tool: asking twice may do twice
 	greets  bool           // it is the client's initialize
-	listens *frame.Message // a subscription, which stays open (MCP 2026-07-28); nil for what is answered
+	listens bool           // it is a subscription, which stays open (MCP 2026-07-28)
+	kept    *frame.Message // itself, where it may have to be sent again
 	unsent  bool           // it did not reach the server
 	topic   *topic         // what its answer tells of the server; nil for nothing
 }
@@ -36,11 +41,13 @@ type pending struct {
 	waiting map[string]request
 	seq     int
 	settled bool
+	keeps   bool          // requests that may be repeated
+	size    int           // of those that are kept, in bytes
 	open    int           // of those that wait: subscriptions, which no answer ends
 	none    chan struct{} // closed when nothing else waits; nil until somebody wants to know
 }
 
-func newPending() *pending { return &pending{waiting: map[string]request{}} }
+func newPending(keeps bool) *pending { return &pending{waiting: map[string]request{}, keeps: keeps} }
 
 // add notes a request before it is sent; the error says why it must not be.
 func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
@@ -58,9 +65,12 @@ func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
 	}
 	p.seq++
 	r := request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", greets: m.Method == "initialize", topic: about}
-	if m.Method == methodListen {
-		r.listens = kept(m)
+	if r.listens = m.Method == methodListen; r.listens {
+		r.kept = kept(m)
 		p.open++
+	} else if p.keeps && isRepeatable(m.Method) && len(m.Raw) <= maxRepeated && p.size < maxKept {
+		r.kept = kept(m)
+		p.size += len(m.Raw)
 	}
 	p.waiting[key] = r
 	return key, nil
@@ -95,8 +105,11 @@ func (p *pending) waits(key string) bool {
 // drop removes a request; mu is held.
 func (p *pending) drop(key string, r request) {
 	delete(p.waiting, key)
-	if r.listens != nil {
+	switch {
+	case r.listens:
 		p.open--
+	case r.kept != nil:
+		p.size -= len(r.kept.Raw)
 	}
 	p.tell()
 }
@@ -124,9 +137,9 @@ func (p *pending) takeListens() (all []*frame.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.sorted() {
-		if r.listens != nil {
+		if r.listens {
 			p.drop(r.id.Key(), r)
-			all = append(all, r.listens)
+			all = append(all, r.kept)
 		}
 	}
 	return all
@@ -149,7 +162,7 @@ func (p *pending) settle() []request {
 	p.settled = true
 	left := p.sorted()
 	clear(p.waiting)
-	p.open = 0
+	p.open, p.size = 0, 0
 	p.tell()
 	return left
 }

@@ -116,6 +116,8 @@ type relay struct {
 	deaf    bool                            // the server takes no more messages; under session.mu
 	adopted sync.Map                        // keys of subscriptions that another server has acknowledged already
 	inMeta  atomic.Pointer[json.RawMessage] // the token for each request, as JSON; nil for none
+	drained bool                            // its last words have been waited for; for one goroutine at a time, as is the next
+	waited  bool                            // and what was under way to it
 	strayed bool                            // a line of stdout was no message; for fromServer alone
 }
 
@@ -133,7 +135,9 @@ func (r *relay) handle(m *frame.Message) {
 		}
 	case frame.Notification:
 		if m.Method == "notifications/cancelled" {
-			r.pending.take(cancelledKey(m.Raw))
+			key := cancelledKey(m.Raw)
+			r.pending.take(key)
+			r.unauthorized.forget(key)
 		}
 	}
 	r.deliver(m.Raw)
@@ -157,7 +161,7 @@ func (r *relay) request(m *frame.Message) {
 // tell answers a request with an error. Only the client's reader may say that it is stuck: another one that hands over
 // what the gate has held may not.
 func (r *relay) tell(id frame.ID, code int, text string) {
-	if r.relay == r {
+	if r.relay == r && !r.repeating {
 		r.refuse(id, code, text)
 		return
 	}
@@ -169,7 +173,7 @@ func (r *relay) deliver(line []byte) bool {
 	if r.deaf {
 		return false
 	}
-	if r.relay == r { // else it is not the client's reader that waits here
+	if r.relay == r && !r.repeating { // else it is not the client's reader that waits here
 		r.source.stall()
 		defer r.source.resume()
 	}
@@ -262,6 +266,9 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 		r.refused.Store(result == nil)
 	case m.Method == methodAcknowledged && r.adopts(m):
 		return // the client was told by the server before
+	}
+	if ours && r.withhold(&asked, line) {
+		return
 	}
 	r.out.send(line)
 	if asked.topic != nil {

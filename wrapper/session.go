@@ -29,17 +29,19 @@ type session struct {
 	hello hello
 	era   era
 
-	crashes  crashes
-	refused  atomic.Bool            // a server has answered initialize with an error
-	served   atomic.Pointer[object] // what a server answered to initialize; nil before that
-	renewal  renewal
-	tokens   []keyring.Secret // the latest tokens of the session
-	retired  []*relay         // servers that still answer what they were asked
-	asks     asks             // what servers asked the client
-	leaving  sync.WaitGroup   // of the goroutines that stay with them
-	stopped  chan struct{}    // closed by the first signal
-	signal   os.Signal        // the first one; set before stopped is closed
-	stopOnce sync.Once
+	crashes      crashes
+	refused      atomic.Bool            // a server has answered initialize with an error
+	served       atomic.Pointer[object] // what a server answered to initialize; nil before that
+	renewal      renewal
+	unauthorized unauthorized
+	repeating    bool             // a request is handled once more, and not by the client's reader
+	tokens       []keyring.Secret // the latest tokens of the session
+	retired      []*relay         // servers that still answer what they were asked
+	asks         asks             // what servers asked the client
+	leaving      sync.WaitGroup   // of the goroutines that stay with them
+	stopped      chan struct{}    // closed by the first signal
+	signal       os.Signal        // the first one; set before stopped is closed
+	stopOnce     sync.Once
 
 	relaunched bool // after a server that died of a probe
 	remedied   bool // a server's silence or death before its first answer has led to a renewal
@@ -75,6 +77,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	in := newInbound(&o, ahead)
 	s := &session{host: h, inbound: in, o: &o, ctx: ctx, stopped: make(chan struct{})}
 	s.renewal.how = o.Renewal
+	s.unauthorized.texts = o.unauthorizedTexts()
 	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
 	defer o.removeFile()
 	defer s.tasks.Wait()
@@ -169,9 +172,17 @@ func (s *session) leave(sig os.Signal) (exit int, err error) {
 	s.partAll()
 	ended, crashes := (*errEnded)(nil), crashes{}
 	s.soon(lastTime, func() {
-		s.gate.dismiss()
-		err, ended, crashes = s.gate.cause, s.gate.ended, s.crashes
+		ended = s.gate.ended
+		s.gate.undecided = true // what comes now waits for the next step
 	})
+	if ended != nil {
+		wait(lateTime, s.ends.client)
+	}
+	s.soon(lastTime, func() {
+		s.gate.dismiss()
+		err, crashes = s.gate.cause, s.crashes
+	})
+	s.lastAnswers()
 	s.inbound.close(s.ends.client)
 	switch {
 	case sig != nil:
@@ -226,7 +237,7 @@ func (s *session) newRelay(with Start) (*relay, error) {
 		return nil, err
 	}
 	r := &relay{
-		session: s, label: s.o.label(), server: child, pending: newPending(), max: s.o.maxMessage(),
+		session: s, label: s.o.label(), server: child, pending: newPending(len(s.unauthorized.texts) > 0), max: s.o.maxMessage(),
 		with: with, quit: make(chan struct{}), installed: make(chan struct{}),
 		superseded: make(chan struct{}), verdict: make(chan bool, 1), gone: make(chan struct{}),
 	}

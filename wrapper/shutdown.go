@@ -160,9 +160,8 @@ func (r *relay) finish(client <-chan struct{}, stopped bool) int {
 	code := r.bury(stopped)
 	settled := start(func() { r.settle(r.obituary(code, stopped)) })
 	wait(lastTime, settled)
-	if !stopped {
-		wait(lateTime, client)
-	}
+	r.late(stopped)
+	r.lastAnswers()
 	r.inbound.close(client)
 	return code
 }
@@ -173,14 +172,30 @@ func (r *relay) bury(stopped bool) (code int) {
 	if exited(r.server) {
 		code = r.server.ExitCode()
 	}
-	drain := drainOwn
-	if stopped {
-		drain = drainStopped
-	}
-	wait(drain, r.stdout, r.stderr)
+	r.drain(stopped)
 	r.server.Close() // whatever of it is left; our ends of its streams end with it
 	wait(lastTime, r.stdout, r.stderr)
 	return code
+}
+
+// drain waits, once, for the last words of a server that has ended.
+func (r *relay) drain(stopped bool) {
+	limit := drainOwn
+	if stopped {
+		limit = drainStopped
+	}
+	if !r.drained {
+		r.drained = true
+		wait(limit, r.stdout, r.stderr)
+	}
+}
+
+// late waits, once, for what the client has sent to a server that it did not know to be gone.
+func (r *relay) late(stopped bool) {
+	if !stopped && !r.waited {
+		r.waited = true
+		wait(lateTime, r.ends.client)
+	}
 }
 
 // close ends all output and, where it can, the reading of the client's messages that goes on.

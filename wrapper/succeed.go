@@ -22,6 +22,10 @@ func (s *session) goesOn(r *relay, how ending) (goes bool) {
 	if how.final {
 		return false
 	}
+	r.drain(how.stopped) // what it said last decides
+	if !r.life.answered.Load() {
+		r.late(how.stopped) // and so may what is under way to it
+	}
 	s.soon(termGrace, func() { goes = s.comesToGate(r, how) })
 	return goes
 }

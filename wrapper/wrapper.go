@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"mcp-valet/keyring"
@@ -49,12 +50,13 @@ type Options struct {
 	In       io.Reader
 	Out, Err io.Writer
 
-	Renewal    Renewal            // how a new token reaches the server while it runs
-	TokenFile  string             // for RenewFile: the file, which is this session's alone; it is removed at the end
-	Environ    []string           // the environment that the server's is made from; nil is ours
-	MaxMessage int                // longest message in bytes; 0 is frame.DefaultMax
-	Refusal    func(error) string // what the client is told of an error of Starter or SignIns; nil is its text
-	Stop       <-chan os.Signal   // a signal ends the server at once, a second one by force; never closed
+	Renewal      Renewal            // how a new token reaches the server while it runs
+	TokenFile    string             // for RenewFile: the file, which is this session's alone; it is removed at the end
+	Unauthorized []string           // texts in a server's errors that say that it does not take its token; nil for none
+	Environ      []string           // the environment that the server's is made from; nil is ours
+	MaxMessage   int                // longest message in bytes; 0 is frame.DefaultMax
+	Refusal      func(error) string // what the client is told of an error of Starter or SignIns; nil is its text
+	Stop         <-chan os.Signal   // a signal ends the server at once, a second one by force; never closed
 }
 
 // Run starts the server with its token, passes messages on between it and the client, and returns the server's exit
@@ -105,6 +107,13 @@ func (h host) launch(o *Options, s Start) (server, error) {
 		return nil, err
 	}
 	return h.start(s.Server, env)
+}
+
+func (o *Options) unauthorizedTexts() (lower []string) {
+	for _, text := range o.Unauthorized {
+		lower = append(lower, strings.ToLower(text))
+	}
+	return lower
 }
 
 func (o *Options) label() string {

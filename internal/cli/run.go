@@ -71,6 +71,7 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 		Refusal: func(err error) string { told = true; return a.refusalText(err) },
 		Name:    l.name, Account: l.account, Starter: l.starter, SignIns: l.signIns, Snapshot: l.snapshot,
 		MaxMessage: l.maxMessage, Renewal: l.renewal, TokenFile: l.tokenFile,
+		Unauthorized: l.unauthorized,
 	}
 	code, err := 0, reason
 	if reason == nil {
@@ -119,7 +120,8 @@ type launch struct {
 	snapshot      string          // file; "" for none
 	maxMessage    int
 	renewal       wrapper.Renewal
-	tokenFile     string // for wrapper.RenewFile
+	tokenFile     string   // for wrapper.RenewFile
+	unauthorized  []string // for wrapper.Options
 }
 
 // prepare finds out what to start.
@@ -180,6 +182,7 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 		}
 		l.signIns = &signIns{app: a, store: store, account: account, state: state, server: name}
 		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
+		l.unauthorized = entry.Auth.OnUnauthorized
 		if l.renewal == wrapper.RenewFile {
 			sweepTokenFiles(state)
 		}

@@ -32,8 +32,9 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 			a.Account = r.text(n)
 			*uses = append(*uses, use{a.Account, n})
 		},
-		"tokenEnv": func(n node) { a.TokenEnv = r.tokenEnv(n) },
-		"renew":    func(n node) { a.Renew = r.oneOf(n, renewals) },
+		"tokenEnv":       func(n node) { a.TokenEnv = r.tokenEnv(n) },
+		"renew":          func(n node) { a.Renew = r.oneOf(n, renewals) },
+		"onUnauthorized": func(n node) { a.OnUnauthorized = r.list(n, r.symptom) },
 	}, nil)
 	if a.Kind == "" && a.Account != "" {
 		a.Kind = "account"
@@ -50,6 +51,8 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		r.refuse(n, `"account" belongs to the kind "account"`)
 	case a.Kind == "secret" && a.Renew != "off" && isRenewal:
 		r.refuse(n, `the kind "secret" has a token that does not renew, and nothing for "renew"`)
+	case has["onUnauthorized"] && (a.Kind != "account" || a.Renew == "off"):
+		r.refuse(n, `"onUnauthorized" has a token renewed: it needs "account", and another "renew" than "off"`)
 	case a.Kind == "none" && (a.TokenEnv != "" || a.Renew != ""):
 		r.refuse(n, `the kind "none" has no token for "tokenEnv" and "renew"`)
 	}
@@ -57,6 +60,15 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		a.TokenEnv = DefaultTokenEnv
 	}
 	return a
+}
+
+// symptom takes a text that is searched for in a server's errors: one that is in every error would renew without end.
+func (r *reader) symptom(n node) string {
+	s := r.text(n)
+	if len(s) < 3 || len(s) > 200 {
+		r.refuse(n, "must have 3 to 200 characters of what the server says, such as \"401\" or \"token expired\"")
+	}
+	return s
 }
 
 // oneOf reads a word out of a short list; an empty one is as good as none.

@@ -65,7 +65,10 @@ type Auth struct {
 	Kind     string // "account", "secret" or "none"; never empty once parsed
 	Account  string // set exactly when Kind is "account"
 	TokenEnv string // set unless Kind is "none"
-	Renew    string // "" or "off"
+	Renew    string // "" (as "restart"), "restart", "restart-exclusive", "file", "meta" or "off"
+
+	// OnUnauthorized are texts in a server's errors that say that it does not take its token, whatever their case.
+	OnUnauthorized []string
 }
 
 // Secrets gives the values of the server's environment that stand for a secret in the keychain, by variable.

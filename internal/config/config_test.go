@@ -38,7 +38,7 @@ const full = `// what a person wrote
     "security-kb": {
       "command": "python", "args": ["mcp_server.py", "", "two\nlines"], "cwd": "servers",
       "env": { "LOG_LEVEL": "info", "DB_PASSWORD": "keyring://security-kb/DB_PASSWORD", "EMPTY": "" },
-      "auth": { "account": "work", "tokenEnv": "API_TOKEN", "renew": "off" },
+      "auth": { "account": "work", "tokenEnv": "API_TOKEN", "renew": "meta", "onUnauthorized": ["401", "token expired"] },
       "maxMessage": 1048576,
     },
     "keyed": { "command": "keyed", "auth": { "kind": "secret" } },
@@ -74,7 +74,7 @@ func TestParse(t *testing.T) {
 			"security-kb": {
 				Command: "python", Args: []string{"mcp_server.py", "", "two\nlines"}, Cwd: filepath.Join(dir, "servers"),
 				Env:        map[string]string{"LOG_LEVEL": "info", "DB_PASSWORD": "keyring://security-kb/DB_PASSWORD", "EMPTY": ""},
-				Auth:       &config.Auth{Kind: "account", Account: "work", TokenEnv: "API_TOKEN", Renew: "off"},
+				Auth:       &config.Auth{Kind: "account", Account: "work", TokenEnv: "API_TOKEN", Renew: "meta", OnUnauthorized: []string{"401", "token expired"}},
 				MaxMessage: 1 << 20,
 			},
 			"keyed": {Command: "keyed", Auth: &config.Auth{Kind: "secret", TokenEnv: "MCP_AUTH_TOKEN"}},
@@ -283,6 +283,8 @@ func TestParseRefuses(t *testing.T) {
 		}},
 		{"renewal of what has none", `server: "command": "c", "auth": {"kind": "secret", "renew": "meta"}`, []string{`c:1:47: mcpServers.s.auth: the kind "secret" has a token that does not renew, and nothing for "renew"`}},
 		{"unknown renewal", `server: "command": "c", "auth": {"kind": "secret", "renew": "on"}`, []string{`c:1:75: mcpServers.s.auth.renew: must be one of: "file", "meta", "off", "restart", "restart-exclusive"`}},
+		{"renewal at an error of what has none", `server: "command": "c", "auth": {"kind": "secret", "onUnauthorized": ["401"]}`, []string{`c:1:47: mcpServers.s.auth: "onUnauthorized" has a token renewed: it needs "account", and another "renew" than "off"`}},
+		{"renewal at any error", `{"accounts": {"a": {"preset": "github"}}, "mcpServers": {"s": {"command": "c", "auth": {"account": "a", "onUnauthorized": ["e"]}}}}`, []string{`c:1:124: mcpServers.s.auth.onUnauthorized[0]: must have 3 to 200 characters of what the server says, such as "401" or "token expired"`}},
 		{"odd token variables", `{"mcpServers": {"s": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "1A"}}, "t": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "MCP_VALET_X"}}, "u": {"command": "c", "auth": {"kind": "secret", "tokenEnv": "A-B"}}}}`, []string{
 			`c:1:78: mcpServers.s.auth.tokenEnv: not the name of an environment variable: letters, digits and underscore, no digit first`,
 			`c:1:147: mcpServers.t.auth.tokenEnv: variables that begin with MCP_VALET_ are for mcp-valet and not passed to servers`,

@@ -103,6 +103,7 @@ func authValue(a *Auth) any {
 		{"account", textValue(a.Account)},
 		{"tokenEnv", textValue(a.TokenEnv)},
 		{"renew", textValue(a.Renew)},
+		{"onUnauthorized", listValue(a.OnUnauthorized)},
 	}
 	if a.Kind == "account" && a.Account != "" {
 		v[0].value = implied{a.Kind}

@@ -1,0 +1,249 @@
+package wrapper
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+
+	"mcp-valet/wrapper/frame"
+)
+
+// maxWithheld bounds the answers that are withheld at one time.
+const maxWithheld = 100
+
+// unauthorized is what is known of answers by which a server says that it does not take its token: the texts that tell
+// them are the config's (auth.onUnauthorized). It is safe for concurrent use.
+type unauthorized struct {
+	texts []string // in lower case
+
+	mu       sync.Mutex
+	withheld []*withheld     // until it is known whether there is a better token
+	busy     bool            // that is being found out
+	repeated map[string]bool // keys of requests that have been repeated and not been answered yet
+	vain     *relay          // did not take its latest token either; nil for none
+	closed   bool
+}
+
+// withheld is an answer that the client gets unless the request can be repeated with a better token.
+type withheld struct {
+	line    []byte
+	request *frame.Message
+}
+
+// isRepeatable tells whether requests may be sent twice: those that change nothing, and calls of tools of which the server
+// says so.
+func isRepeatable(method string) bool {
+	switch method {
+	case "prompts/get", "resources/read", "completion/complete", "tools/call":
+		return true
+	}
+	return isList(method)
+}
+
+// mayRepeat tells whether a request that was kept may be sent again.
+func (r *relay) mayRepeat(m *frame.Message) bool {
+	return m.Method != "tools/call" || r.rec.harmless(m.Name)
+}
+
+// harmless tells whether a server says of a tool, wherever it speaks of it, that calling it twice does no more than calling
+// it once.
+func (r *recorder) harmless(tool string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		return false
+	}
+	said, all := false, true
+	for _, t := range r.known.Talks {
+		for method, page := range t.Lists {
+			if !strings.HasPrefix(method, "tools/list") {
+				continue
+			}
+			if hints, there := hintsOf(page, tool); there {
+				said = true
+				all = all && (isTrue(hints["readOnlyHint"]) || isTrue(hints["idempotentHint"]))
+			}
+		}
+	}
+	return said && all
+}
+
+// hintsOf are the annotations of a tool in a page of tools.
+func hintsOf(page json.RawMessage, tool string) (hints object, there bool) {
+	var tools []object
+	json.Unmarshal(asObject(page)["tools"], &tools)
+	for _, t := range tools {
+		if textIn(t, "name") == tool {
+			return asObject(t["annotations"]), true
+		}
+	}
+	return nil, false
+}
+
+func isTrue(v json.RawMessage) bool { return string(v) == "true" }
+
+// refuses tells whether an answer says what one of the texts says.
+func (u *unauthorized) refuses(line []byte) bool {
+	if !bytes.Contains(line, []byte(`"error"`)) && !bytes.Contains(line, []byte(`"isError"`)) {
+		return false
+	}
+	answer := asObject(line)
+	said := strings.ToLower(textIn(asObject(answer["error"]), "message"))
+	if result := asObject(answer["result"]); isTrue(result["isError"]) {
+		said = strings.ToLower(contentText(result["content"]))
+	}
+	return slices.ContainsFunc(u.texts, func(text string) bool { return strings.Contains(said, text) })
+}
+
+func contentText(content json.RawMessage) string {
+	var parts []object
+	json.Unmarshal(content, &parts)
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString(textIn(part, "text"))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// withhold tells whether an answer is withheld, as its request may be repeated soon. line is it as the client would get it.
+func (r *relay) withhold(asked *request, line []byte) bool {
+	u := &r.unauthorized
+	if len(u.texts) == 0 {
+		return false
+	}
+	refused := u.refuses(line)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	key := asked.id.Key()
+	again := u.repeated[key]
+	delete(u.repeated, key)
+	switch {
+	case !refused:
+		return false
+	case again: // it is not the token
+		u.vain = r
+		return false
+	case u.closed || u.vain == r:
+		return false
+	}
+	if !u.busy {
+		u.busy = true
+		r.tasks.Go(r.betterToken)
+	}
+	if asked.kept == nil || asked.listens || len(u.withheld) == maxWithheld || !r.mayRepeat(asked.kept) {
+		return false
+	}
+	u.withheld = append(u.withheld, &withheld{slices.Clone(line), asked.kept})
+	return true
+}
+
+// betterToken has the token renewed, once, and what was withheld repeated with it.
+func (r *relay) betterToken() {
+	replaced := false
+	r.locked(func() { replaced = r.relay != r })
+	var got result
+	if !replaced {
+		r.err.note("%s does not take its token: a new one is got", r.label)
+		got = <-r.ask(r.ctx, Refused)
+	}
+	var all []*withheld
+	r.locked(func() {
+		all = r.unauthorized.take()
+		if r.takesEffect(&got) {
+			r.repeat(all)
+			all = nil
+		}
+	})
+	r.giveBack(all)
+}
+
+// take ends the finding out of whether there is a better token.
+func (u *unauthorized) take() []*withheld {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := u.withheld
+	u.withheld, u.busy = nil, false
+	return all
+}
+
+// takesEffect gives a token that no server has refused yet to whoever answers the client, unless another server has taken
+// this one's place already, and tells whether a request may fare better now; session.mu is held.
+func (r *relay) takesEffect(got *result) bool {
+	switch {
+	case r.ctx.Err() != nil || isClosed(r.stopped):
+		return false
+	case r.relay != r:
+		return true
+	case got.err != nil || got.Token.Equal(r.with.Token):
+		return false
+	}
+	r.change(&got.Start)
+	return true
+}
+
+// repeat handles requests once more; session.mu is held.
+func (s *session) repeat(all []*withheld) {
+	s.repeating = true // this is not the client's reader
+	defer func() { s.repeating = false }()
+	for _, w := range all {
+		s.unauthorized.repeat(w.request.ID.Key())
+		if s.relay != nil {
+			s.relay.handle(w.request)
+			continue
+		}
+		s.gate.handle(w.request)
+	}
+}
+
+func (u *unauthorized) repeat(key string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.repeated == nil {
+		u.repeated = map[string]bool{}
+	}
+	u.repeated[key] = true
+}
+
+// hope forgets that a server did not take its token: it has another one.
+func (u *unauthorized) hope() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.vain = nil
+}
+
+// giveBack sends answers that were withheld in vain.
+func (s *session) giveBack(all []*withheld) {
+	for _, w := range all {
+		s.out.send(w.line)
+	}
+}
+
+// lastAnswers sends what is still withheld at the end of the session.
+func (s *session) lastAnswers() {
+	if all := s.unauthorized.close(); len(all) > 0 {
+		wait(lastTime, start(func() { s.giveBack(all) }))
+	}
+}
+
+// forget drops what the client has cancelled.
+func (u *unauthorized) forget(key string) {
+	if len(u.texts) == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.withheld = slices.DeleteFunc(u.withheld, func(w *withheld) bool { return w.request.ID.Key() == key })
+}
+
+// close ends the waiting at the end of the session, and gives what is left.
+func (u *unauthorized) close() []*withheld {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	all := u.withheld
+	u.withheld = nil
+	return all
+}

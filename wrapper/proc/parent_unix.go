@@ -8,6 +8,8 @@ import "os"
 var parentAtStart = os.Getppid()
 
 // watchParent: an orphan gets a new parent, init or a subreaper.
-func watchParent() (dead func() bool, release func(), ok bool) {
-	return func() bool { return os.Getppid() != parentAtStart }, func() {}, true
+func watchParent() (p parent, ok bool) {
+	return parent{dead: orphaned, await: awaitParent, release: func() {}}, true
 }
+
+func orphaned() bool { return os.Getppid() != parentAtStart }

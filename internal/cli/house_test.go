@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"internal/person":    {},
 	"internal/issuer":    {},
 	"internal/demo":      {"internal/issuer"},
+	"internal/soak":      {},
 	"install":            {"keyring", "internal/overwrite"},
 	"internal/overwrite": {},
 	"wrapper":            {"refresh", "keyring", "wrapper/frame", "wrapper/policy", "wrapper/audit", "wrapper/proc"},

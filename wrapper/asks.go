@@ -10,8 +10,8 @@ import (
 )
 
 // asks are the requests of servers that wait for the client's answer, by the key of their id as the client knows it: an
-// answer belongs to the server that asked, be it gone: what a person has agreed to there is nothing to another one. While one server takes the place of another, both may ask under the same id;
-// the later one's is changed on its way. It is safe for concurrent use.
+// answer belongs to the server that asked, be it gone: what a person has agreed to there is nothing to another one. While one
+// server takes the place of another, both may ask under the same id; the later one's is changed on its way. It is safe for concurrent use.
 type asks struct {
 	mu      sync.Mutex
 	waiting map[string]ask
@@ -21,6 +21,7 @@ type asks struct {
 type ask struct {
 	from     *relay
 	id       json.RawMessage // as the server wrote it, where it was changed; else nil
+	more     int             // as often the server has used the id again meanwhile
 	progress string          // the token under which it wants to be told of progress, as JSON; "" for none
 }
 
@@ -39,7 +40,10 @@ func (a *asks) add(r *relay, m *frame.Message, line []byte) []byte {
 	}
 	q := ask{from: r, progress: progressOf(m)}
 	key := m.ID.Key()
-	if other, taken := a.waiting[key]; taken && other.from != r {
+	switch other, taken := a.waiting[key]; {
+	case taken && other.from == r:
+		q.more = other.more + 1
+	case taken:
 		a.renamed++
 		name := fmt.Sprintf("%sserver-%d", ownIDs, a.renamed)
 		q.id, key = m.ID.Raw(), "s"+name
@@ -68,6 +72,10 @@ func (a *asks) take(m *frame.Message) (from *relay, line []byte) {
 		return nil, m.Raw
 	}
 	delete(a.waiting, key)
+	if q.more > 0 {
+		q.more--
+		a.waiting[key] = q
+	}
 	if q.id != nil {
 		return q.from, withID(m.Raw, q.id)
 	}

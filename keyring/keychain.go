@@ -17,9 +17,21 @@ type keychain struct {
 	line    *line
 }
 
+type quietKey struct{}
+
+// Quietly is ctx for reading where no person is to be asked to unlock the keychain: one that is locked, as far as that can
+// be told, is [ErrLocked]. On macOS it makes no difference: the system decides whom it asks.
+func Quietly(ctx context.Context) context.Context { return context.WithValue(ctx, quietKey{}, true) }
+
+func isQuiet(ctx context.Context) bool { return ctx.Value(quietKey{}) != nil }
+
 func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
 	service, user := c.service, k.itemName(ignoresCase)
+	quiet := isQuiet(ctx)
 	v, err := ask(ctx, c.line, c.limit, func() (Secret, error) {
+		if quiet && isLocked() {
+			return Secret{}, fail(ErrLocked, errors.New("and nobody is to be asked now"))
+		}
 		found := getItem(service, user)
 		return found.value, found.err
 	})

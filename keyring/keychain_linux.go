@@ -33,17 +33,30 @@ func connectKeychain() (hangUp func(), err error) {
 	return func() { conn.Close() }, nil // closing is all we want; how it went changes nothing
 }
 
-// isOpen tells whether the keychain is surely not locked: the collection that
-// go-keyring prefers is there and open.
+// isOpen tells whether the keychain is surely not locked, and isLocked whether it surely is.
 func isOpen() bool {
+	locked, known := lockedNow()
+	return known && !locked
+}
+
+func isLocked() bool {
+	locked, known := lockedNow()
+	return known && locked
+}
+
+// lockedNow looks at the collection that go-keyring would take: the one called login, else the default one.
+func lockedNow() (locked, known bool) {
 	conn, err := dbus.SessionBus()
 	if err != nil {
-		return false
+		return false, false
 	}
-	login := conn.Object("org.freedesktop.secrets", "/org/freedesktop/secrets/collection/login")
-	locked, err := login.GetProperty("org.freedesktop.Secret.Collection.Locked")
-	is, ok := locked.Value().(bool)
-	return err == nil && ok && !is
+	for _, path := range []dbus.ObjectPath{"/org/freedesktop/secrets/collection/login", "/org/freedesktop/secrets/aliases/default"} {
+		v, err := conn.Object("org.freedesktop.secrets", path).GetProperty("org.freedesktop.Secret.Collection.Locked")
+		if locked, ok := v.Value().(bool); err == nil && ok {
+			return locked, true
+		}
+	}
+	return false, false
 }
 
 var busMutex sync.Mutex

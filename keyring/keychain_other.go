@@ -9,7 +9,8 @@ const ignoresCase = false
 // go-keyring keeps to itself, so a call that hangs cannot be ended.
 func connectKeychain() (hangUp func(), err error) { return nil, nil }
 
-// isOpen cannot be told: macOS asks the person by itself.
-func isOpen() bool { return false }
+// isOpen and isLocked cannot be told: macOS asks the person by itself.
+func isOpen() bool   { return false }
+func isLocked() bool { return false }
 
 func sentinelOfErrno(error) error { return nil }

@@ -12,8 +12,9 @@ const ignoresCase = true
 // open before and nothing to close when one hangs.
 func connectKeychain() (hangUp func(), err error) { return nil, nil }
 
-// isOpen: Credential Manager is open while its user is signed in.
-func isOpen() bool { return true }
+// isOpen and isLocked: Credential Manager is open while its user is signed in.
+func isOpen() bool   { return true }
+func isLocked() bool { return false }
 
 func sentinelOfErrno(err error) error {
 	var number syscall.Errno

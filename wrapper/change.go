@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
@@ -136,6 +137,9 @@ func (g *gate) startAfter(old *relay, with Start) {
 		select {
 		case <-old.gone:
 		case <-g.s.ctx.Done(): // nobody looks at it any more
+		}
+		if !with.Ends.IsZero() && !wallClock().Before(with.Ends) { // that took long
+			return <-g.s.ask(keyring.Quietly(g.s.ctx), Renewed)
 		}
 		return result{Start: with}
 	})

@@ -32,7 +32,9 @@ type crew struct {
 	end    chan struct{} // closed when Run has returned
 	ended  time.Time     // when it has
 	code   int           // what it has returned
-	log    buffer
+
+	tokenFile string
+	log       buffer
 
 	mu    sync.Mutex
 	hands []*hand
@@ -80,6 +82,7 @@ func (c *crew) work(t *testing.T, f func()) {
 		in, client := io.Pipe()
 		back, out := io.Pipe()
 		c.t, c.in, c.lines, c.stop, c.end = t, client, make(chan string, 1000), make(chan os.Signal, 2), make(chan struct{})
+		c.tokenFile = t.TempDir() + "/tokens/kb"
 		c.out = &tap{out, make(chan struct{}), make(chan struct{})}
 		if c.issuer == nil {
 			c.issuer = &issuer{life: time.Hour}
@@ -98,7 +101,7 @@ func (c *crew) work(t *testing.T, f func()) {
 			defer close(c.end)
 			c.code, _ = wrapper.RunOn(t.Context(), wrapper.Options{
 				Name: "kb", Account: "work", Starter: c.starter, SignIns: &signIns{}, In: in, Out: c.out, Err: &c.log, Environ: []string{},
-				Renewal: c.how, TokenFile: t.TempDir() + "/tokens/kb", Stop: c.stop,
+				Renewal: c.how, TokenFile: c.tokenFile, Stop: c.stop,
 			}, c.start, nil)
 			c.ended = time.Now()
 		}()

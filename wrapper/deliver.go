@@ -53,7 +53,7 @@ func (r *relay) deliverToken(with Start) bool {
 		r.knowToken(with)
 		if err := r.o.putFile(with.Token); err != nil {
 			r.err.note("the file with the token of %s is not written: %v", r.label, err)
-			return true // the next tick tries again
+			return !r.renewal.ended(wallClock()) // the next tick tries again
 		}
 	case RenewMeta:
 		r.knowToken(with)

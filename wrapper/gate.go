@@ -46,9 +46,12 @@ type gate struct {
 	guessed bool            // the client's lists are those of a stand-in, or of a server without its token
 
 	wants   bool   // a look for a credential is wanted
+	asks    bool   // and may ask a person to unlock the keychain
 	effort  Effort // with this effort
 	looking bool   // and one is under way
 	wake    chan struct{}
+	ticks   bool      // the ticker runs
+	since   time.Time // when the request that is handled once more came; zero for one that has just come
 	found   chan finding
 	finds   int       // looks so far: an outcome of an earlier one comes too late
 	opening *relay    // a server that is being told what the client was told; nil for none
@@ -56,6 +59,7 @@ type gate struct {
 	alone   bool      // it has to be gone before another one starts
 	ended   *errEnded // the server whose end has led here, while another credential is looked for
 
+	over   bool // the session is
 	prompt prompt
 }
 
@@ -63,13 +67,14 @@ type gate struct {
 // renewal.
 type held struct {
 	*frame.Message
+	since time.Time
 	timer *time.Timer // nil for one that may wait for ever
 	intro bool        // it waits for the server to be asked without its token
 	open  bool        // a subscription that the client has been told of
 }
 
 func newGate(s *session, cause error) *gate {
-	g := &gate{s: s, effort: Renewed, wake: make(chan struct{}, 1), found: make(chan finding), bare: map[string]bool{}}
+	g := &gate{s: s, effort: Renewed, wake: make(chan struct{}, 1), found: make(chan finding), bare: map[string]bool{}, ticks: true}
 	g.set(cause)
 	g.undecided = g.obstacle == due
 	return g
@@ -121,6 +126,10 @@ func (g *gate) handle(m *frame.Message) {
 	g.s.remember(m)
 	switch m.Kind {
 	case frame.Request:
+		if g.over {
+			g.dismissOne(m)
+			return
+		}
 		if g.undecided && g.s.crashes.lost != nil {
 			g.again(m)
 			return
@@ -200,11 +209,14 @@ func (g *gate) hold(m *frame.Message, limited bool) *held {
 		}
 		return nil
 	}
-	h := &held{Message: kept(m)}
+	h := &held{Message: kept(m), since: g.since}
+	if h.since.IsZero() {
+		h.since = time.Now()
+	}
 	g.held = append(g.held, h)
 	g.size += len(h.Raw)
 	if limited {
-		h.timer = time.AfterFunc(holdTime, func() { g.s.locked(func() { g.late(h) }) })
+		h.timer = time.AfterFunc(time.Until(h.since.Add(holdTime)), func() { g.s.locked(func() { g.late(h) }) })
 	}
 	return h
 }
@@ -280,18 +292,24 @@ func (g *gate) tellAll(text string) {
 	}
 }
 
-// dismiss answers everything that waits, at the end of the session.
+// dismiss answers everything that waits at the end of the session, and has what comes later answered at once.
 func (g *gate) dismiss() {
+	g.over = true
 	for _, h := range g.take() {
-		switch {
-		case h.Kind != frame.Request:
-		case g.ended != nil:
-			g.s.out.refuse(h.ID, codeServerGone, exitText(g.ended.label, g.ended.code)+" before answering")
-		case g.cause == nil || g.obstacle == due:
-			g.s.out.refuse(h.ID, codeServerGone, g.s.o.label()+" was stopped before answering")
-		default:
-			g.tellHeld(h.Message, g.s.o.refusal(g.cause))
+		if h.Kind == frame.Request {
+			g.dismissOne(h.Message)
 		}
+	}
+}
+
+func (g *gate) dismissOne(m *frame.Message) {
+	switch {
+	case g.ended != nil:
+		g.s.out.refuse(m.ID, codeServerGone, exitText(g.ended.label, g.ended.code)+" before answering")
+	case g.cause == nil || g.obstacle == due:
+		g.s.out.refuse(m.ID, codeServerGone, g.s.o.label()+" was stopped before answering")
+	default:
+		g.tellHeld(m, g.s.o.refusal(g.cause))
 	}
 }
 

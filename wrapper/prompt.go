@@ -53,6 +53,7 @@ func (g *gate) beginSignIn() {
 				g.tellAll(g.s.o.refusal(err))
 				return
 			}
+			g.stir()
 			g.watchPrompt()
 		})
 	})

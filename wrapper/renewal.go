@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
@@ -89,7 +90,7 @@ func (s *session) renewIfDue() {
 	}
 	s.renewal.busy = true
 	s.tasks.Go(func() {
-		r := <-s.ask(s.ctx, Renewed)
+		r := <-s.ask(keyring.Quietly(s.ctx), Renewed)
 		s.locked(func() { s.renewed(&r) })
 	})
 }

@@ -137,9 +137,6 @@ func (s *session) serve(r *relay) (exit int, err error) {
 			s.superseded(r)
 		} else if !s.goesOn(r, how) {
 			s.partAll()
-			if !isClosed(r.installed) { // it was about to take over
-				s.soon(lastTime, s.gate.dismiss)
-			}
 			return r.finish(s.ends.client, how.stopped), nil
 		}
 		r = nil

@@ -161,6 +161,7 @@ func (r *relay) finish(client <-chan struct{}, stopped bool) int {
 	settled := start(func() { r.settle(r.obituary(code, stopped)) })
 	wait(lastTime, settled)
 	r.late(stopped)
+	r.soon(lastTime, r.gate.dismiss) // another one may have been about to take its place
 	r.lastAnswers()
 	r.inbound.close(client)
 	return code

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mcp-valet/refresh"
@@ -285,6 +286,7 @@ func (s *soak) read() {
 
 // check looks at what is left when Run has returned.
 func (s *soak) check() {
+	synctest.Wait() // the last lines are on their way through the client
 	s.read()
 	for _, h := range s.all() {
 		if !h.exited() {

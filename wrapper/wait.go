@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
 )
 
@@ -18,7 +19,7 @@ const (
 // wait keeps the gate until a server has been started, or until the end (nil), which may come with a signal. It is the
 // goroutine that watches over the end: it never waits for anything else.
 func (g *gate) wait() (*relay, os.Signal) {
-	ticker := time.NewTicker(tickTime)
+	ticker := time.NewTicker(tickTime) // while there is something to look after: nobody is woken for nothing
 	defer ticker.Stop()
 	e := g.s.ends
 	var got *finding
@@ -50,7 +51,11 @@ func (g *gate) wait() (*relay, os.Signal) {
 		}
 		var server *relay
 		over := false
-		if !g.s.unlessStuck(func() { server, over = g.goOn(&got, tooLate != nil) }) {
+		went := g.s.unlessStuck(func() {
+			server, over = g.goOn(&got, tooLate != nil)
+			g.tickIfNeeded(ticker)
+		})
+		if !went {
 			time.AfterFunc(stuckTime, g.stir)
 		}
 		if server != nil || over {
@@ -76,8 +81,28 @@ func (g *gate) goOn(got **finding, clientDone bool) (server *relay, over bool) {
 	return nil, g.ended != nil && !g.undecided || clientDone && !pending
 }
 
-// look has a credential looked for.
+// tickIfNeeded has the ticker run while something may change that nobody tells.
+func (g *gate) tickIfNeeded(ticker *time.Ticker) {
+	switch needed := len(g.held) > 0 || g.prompt.begun || g.prompt.beginning || g.obstacle == due && !g.undecided; {
+	case needed && !g.ticks:
+		ticker.Reset(tickTime)
+	case !needed && g.ticks:
+		ticker.Stop()
+	default:
+		return
+	}
+	g.ticks = !g.ticks
+}
+
+// look has a credential looked for, on behalf of a request: a person may be asked to unlock the keychain.
 func (g *gate) look() {
+	g.asks = true
+	g.lookQuietly()
+}
+
+// lookQuietly has a credential looked for, and asks nobody: a person who has sent one window away gets no other one
+// before the next request.
+func (g *gate) lookQuietly() {
 	g.wants = true
 	g.stir()
 }
@@ -94,21 +119,24 @@ func (g *gate) lookNow() {
 	if !g.wants || g.looking {
 		return
 	}
-	g.wants = false
+	ctx := g.s.ctx
+	if !g.asks {
+		ctx = keyring.Quietly(ctx)
+	}
 	effort := g.effort
-	g.effort = Renewed
+	g.wants, g.asks, g.effort = false, false, Renewed
 	if g.s.crashes.lost != nil {
-		g.await(g.revive(g.s.ctx, effort))
+		g.await(g.revive(ctx, effort))
 		return
 	}
-	got := g.s.ask(g.s.ctx, effort)
+	got := g.s.ask(ctx, effort)
 	g.await(func() result { return <-got })
 }
 
 // tick looks whether something has changed while somebody waits, or a sign-in is under way.
 func (g *gate) tick() {
 	if g.obstacle == due && !g.undecided || g.obstacle == shut && len(g.held) > 0 {
-		g.look()
+		g.lookQuietly()
 	}
 	g.watchPrompt()
 }
@@ -183,7 +211,9 @@ func (g *gate) settle(h *held) {
 		g.tellHeld(h.Message, g.s.o.refusal(g.cause))
 		return
 	}
+	g.since = h.since // it has waited already
 	g.request(h.Message)
+	g.since = time.Time{}
 }
 
 // stirHeld does for those that wait what the obstacle asks for.

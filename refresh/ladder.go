@@ -29,7 +29,7 @@ type Ladder struct {
 	// Agent has the credential renewed by a process that outlives us, with [Renew], and waits for its verdict: nil, or
 	// an error wrapping a sentinel of this package or of keyring. It must return when ctx ends, and leave the work going on.
 	Agent func(ctx context.Context, account string) error
-	// Wait bounds the waiting for the agent. Zero is 2 s.
+	// Wait bounds the waiting for the agent, and for the issuer's keys where they are not known yet. Zero is 2 s.
 	Wait time.Duration
 }
 
@@ -125,13 +125,16 @@ func (l *Ladder) renew(ctx context.Context, c *keyring.Credential) error {
 	if err := l.state().holds(c, now()); err != nil {
 		return err
 	}
-	wait := l.Wait
-	if wait == 0 {
-		wait = defaultWait
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := context.WithTimeout(ctx, l.wait())
 	defer cancel()
 	return l.explain(c, l.Agent(ctx, l.Account.Name))
+}
+
+func (l *Ladder) wait() time.Duration {
+	if l.Wait == 0 {
+		return defaultWait
+	}
+	return l.Wait
 }
 
 // explain makes of the agent's error one that says what it means for the token. What is remembered of an earlier
@@ -199,7 +202,13 @@ func (l *Ladder) vet(ctx context.Context, c *keyring.Credential) (*keyring.Crede
 	if err != nil {
 		return nil, err
 	}
-	if _, err := client.Verifier(filepath.Join(l.StateDir, "keys")).Verify(ctx, c.AccessToken); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, l.wait())
+	defer cancel()
+	_, err = client.Verifier(filepath.Join(l.StateDir, "keys")).Verify(ctx, c.AccessToken)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("%w: getting its keys takes long: %w", ErrUnreachable, ctx.Err())
+	case err != nil:
 		return nil, err
 	}
 	return c, nil

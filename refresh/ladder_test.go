@@ -3,6 +3,7 @@ package refresh_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,5 +338,27 @@ func TestLadderChecksTokens(t *testing.T) {
 				t.Errorf("%d grants", n)
 			}
 		})
+	}
+}
+
+// An issuer that takes connections and says nothing does not keep a server from starting for long.
+func TestLadderKeysTakeLong(t *testing.T) {
+	i := newRotatingIssuer(t)
+	key := newSigner(t, "k", "ES256")
+	v := newValet(t, i)
+	c := i.signedIn("ada", time.Now(), time.Now().Add(time.Hour))
+	c.AccessToken = keyring.NewSecret(key.sign(t, nil, map[string]any{"iss": i.URL, "aud": "kb", "exp": time.Now().Add(time.Hour).Unix()}))
+	c.Audience, v.account.Audience = "kb", "kb"
+	v.save(t, c)
+	mute := make(chan struct{})
+	defer close(mute)
+	i.Server.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-mute })
+	l := v.ladder()
+	l.Wait = 50 * time.Millisecond
+	begin := time.Now()
+	_, _, err := l.Stored(t.Context())
+	wantError(t, err, refresh.ErrUnreachable)
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

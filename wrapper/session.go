@@ -85,7 +85,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 
 	start, sig, err := s.obtain(Stored)
 	if sig != nil {
-		in.close()
+		s.turnAway()
 		return signalCode(sig), nil
 	}
 	s.rec = newRecorder(o.Snapshot, start.Subject)
@@ -98,6 +98,19 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	}
 	s.gate = newGate(s, err)
 	return s.serve(nil)
+}
+
+// turnAway answers what a client has sent that is stopped before anything could be started.
+func (s *session) turnAway() {
+	reading := start(func() {
+		s.each(func(m frame.Message) {
+			if m.Kind == frame.Request {
+				s.refuse(m.ID, codeServerGone, s.o.label()+" was stopped before answering")
+			}
+		})
+	})
+	wait(lateTime, reading)
+	s.inbound.close(reading)
 }
 
 // begin is the session of a client whose server can be started at once.

@@ -30,7 +30,7 @@ func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
 	quiet := isQuiet(ctx)
 	v, err := ask(ctx, c.line, c.limit, func() (Secret, error) {
 		if quiet && isLocked() {
-			return Secret{}, fail(ErrLocked, errors.New("and nobody is to be asked now"))
+			return Secret{}, fail(ErrLocked, errors.New("nobody was asked to unlock it this time"))
 		}
 		found := getItem(service, user)
 		return found.value, found.err

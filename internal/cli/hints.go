@@ -78,7 +78,7 @@ var table = []advice{
 	{keyring.ErrTimeout, exitKeychain, "the keychain does not answer: look for its unlock window, or log out of the desktop and in again"},
 	{keyring.ErrTooNew, exitKeychain, "a newer mcp-valet wrote this record: update mcp-valet"},
 	{keyring.ErrFull, exitKeychain, "the keychain or the disk is full: make room and try again"},
-	{keyring.ErrUnavailable, exitKeychain, "no keychain is to be had here; on a machine without one, choose the sealed file store: mcp-valet --store file login {account}"},
+	{keyring.ErrUnavailable, exitKeychain, "no keychain answers here; where there was one, log out of the desktop and in again; on a machine without one, choose the sealed file store: mcp-valet --store file login {account}"},
 	{keyring.ErrInsecure, exitKeychain, "make the file or folder yours alone (chmod 600 a file, chmod 700 a folder) and try again"},
 	{keyring.ErrWrongKey, exitKeychain, "the record was sealed with another key: put the right key file or MCP_VALET_STORE_KEY in place; if that key is gone for good, remove the folder store in the state folder and sign in anew"},
 	{keyring.ErrCorrupt, exitKeychain, "the stored record is damaged; mcp-valet login {account} writes a fresh one"},

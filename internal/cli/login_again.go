@@ -15,7 +15,7 @@ func (a *app) login(ctx context.Context, name string, o *loginOptions) error {
 	err := a.loginTo(ctx, name, o)
 	var own *hinted
 	if errors.Is(err, keyring.ErrUnavailable) && !errors.As(err, &own) && o.again != "" {
-		return &hinted{err, "no keychain is to be had here; on a machine without one, choose the sealed file store: " + o.again}
+		return &hinted{err, "no keychain answers here; on a machine without one, choose the sealed file store: " + o.again}
 	}
 	return err
 }

@@ -21,10 +21,10 @@ type session struct {
 	ends  ends
 	rec   *recorder
 
-	starts sync.Mutex // the Starter is for one goroutine at a time
+	starts turn // the Starter is for one goroutine at a time
 
-	mu    sync.Mutex // held while a message is handled, and while who handles it changes
-	relay *relay     // nil while the gate handles
+	mu    turn   // held while a message is handled, and while who handles it changes
+	relay *relay // nil while the gate handles
 	gate  *gate
 	hello hello
 	era   era
@@ -75,7 +75,7 @@ func (h host) run(ctx context.Context, o Options) (exit int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ahead := make(chan struct{})
 	in := newInbound(&o, ahead)
-	s := &session{host: h, inbound: in, o: &o, ctx: ctx, stopped: make(chan struct{})}
+	s := &session{host: h, inbound: in, o: &o, ctx: ctx, starts: newTurn(), mu: newTurn(), stopped: make(chan struct{})}
 	s.renewal.how = o.Renewal
 	s.unauthorized.texts = o.unauthorizedTexts()
 	s.ends = ends{ahead: ahead, gone: in.out.gone, parent: h.parent, ctx: ctx, stop: o.Stop}
@@ -158,12 +158,12 @@ func (s *session) serve(r *relay) (exit int, err error) {
 
 // handle gives a message to whoever handles them now.
 func (s *session) handle(m frame.Message) {
-	if !s.mu.TryLock() { // who holds it may be stuck: the client's end must be noticed all the same
+	if !s.mu.free() { // who holds it may be stuck: the client's end must be noticed all the same
 		s.source.stall()
-		s.mu.Lock()
+		s.mu.take()
 		s.source.resume()
 	}
-	defer s.mu.Unlock()
+	defer s.mu.pass()
 	if other := s.owner(&m); other != nil {
 		s.passTo(other, &m)
 		return
@@ -232,8 +232,8 @@ func (s *session) obtain(effort Effort) (Start, os.Signal, error) {
 func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 	got := make(chan result, 1)
 	s.tasks.Go(func() {
-		s.starts.Lock()
-		defer s.starts.Unlock()
+		s.starts.take()
+		defer s.starts.pass()
 		start, err := s.o.Starter.Start(ctx, effort)
 		got <- result{start, err}
 	})

@@ -10,6 +10,16 @@ func newTurn() turn { return make(turn, 1) }
 func (t turn) take() { t <- struct{}{} }
 func (t turn) pass() { <-t }
 
+// free takes the turn if nobody has it, and tells whether that is so.
+func (t turn) free() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // comes waits until nobody has the turn, at most for limit, and tells whether that came.
 func (t turn) comes(limit time.Duration) bool {
 	timer := time.NewTimer(limit)

@@ -249,18 +249,18 @@ func (g *gate) recover(ended *errEnded, early []*frame.Message, with *result) {
 }
 
 func (s *session) locked(f func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.take()
+	defer s.mu.pass()
 	f()
 }
 
 // unlessStuck is locked for the goroutine that watches over the end, which must never wait: whoever holds the lock may
 // be waiting for a client that does not read. It tells whether f was called.
 func (s *session) unlessStuck(f func()) bool {
-	if !s.mu.TryLock() {
+	if !s.mu.free() {
 		return false
 	}
-	defer s.mu.Unlock()
+	defer s.mu.pass()
 	f()
 	return true
 }

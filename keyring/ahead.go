@@ -21,6 +21,9 @@ func (s *Store) Ahead(ctx context.Context, keys ...Key) *Store {
 	if !isKeychain {
 		return s
 	}
+	if _, isSystem := items.calls.(system); !isSystem { // another one may not be able to
+		return s
+	}
 	found, ok := items.getAll(ctx, keys)
 	if !ok {
 		return s

@@ -9,12 +9,31 @@ import (
 	gokeyring "github.com/zalando/go-keyring"
 )
 
-// A keychain is the operating system's: Secret Service on Linux, Keychain on
-// macOS, Credential Manager on Windows. It takes values up to maxItem bytes.
+// A Keychain keeps short texts by service and user name. Its calls come one at
+// a time and may take for ever: one that has lasted for Options.Timeout is
+// given up, and no other is made before it returns. Errors are an [*Error], or
+// those of go-keyring.
+type Keychain interface {
+	Get(service, user string) (string, error)
+	Set(service, user, text string) error
+	Delete(service, user string) error
+}
+
+// system is the operating system's: Secret Service on Linux, Keychain on
+// macOS, Credential Manager on Windows.
+type system struct{}
+
+func (system) Get(service, user string) (string, error) { return gokeyring.Get(service, user) }
+func (system) Set(service, user, text string) error     { return gokeyring.Set(service, user, text) }
+func (system) Delete(service, user string) error        { return gokeyring.Delete(service, user) }
+func (system) Locked() bool                             { return isLocked() }
+
+// keychain keeps values up to maxItem bytes in a Keychain, through its line.
 type keychain struct {
 	service string
 	limit   time.Duration // for each call
 	line    *line
+	calls   Keychain
 }
 
 type quietKey struct{}
@@ -29,11 +48,11 @@ func (c *keychain) get(ctx context.Context, k Key) (Secret, error) {
 	service, user := c.service, k.itemName(ignoresCase)
 	quiet := isQuiet(ctx)
 	v, err := ask(ctx, c.line, c.limit, func() (Secret, error) {
-		if quiet && isLocked() {
+		if lock, can := c.calls.(interface{ Locked() bool }); quiet && can && lock.Locked() {
 			return Secret{}, fail(ErrLocked, errors.New("nobody was asked to unlock it this time"))
 		}
-		found := getItem(service, user)
-		return found.value, found.err
+		text, err := c.calls.Get(service, user)
+		return NewSecret(text), err
 	})
 	return v, classify(err)
 }
@@ -47,7 +66,7 @@ func (c *keychain) set(ctx context.Context, k Key, v Secret) error {
 	}
 	service, user := c.service, k.itemName(ignoresCase)
 	_, err := ask(ctx, c.line, c.limit, func() (struct{}, error) {
-		return struct{}{}, gokeyring.Set(service, user, v.Reveal())
+		return struct{}{}, c.calls.Set(service, user, v.Reveal())
 	})
 	if err != nil && !cutShort(err) {
 		return classify(err)
@@ -72,7 +91,7 @@ func (c *keychain) confirm(ctx context.Context, k Key, v Secret, setErr error) e
 func (c *keychain) delete(ctx context.Context, k Key) error {
 	service, user := c.service, k.itemName(ignoresCase)
 	_, err := ask(ctx, c.line, c.limit, func() (struct{}, error) {
-		return struct{}{}, gokeyring.Delete(service, user)
+		return struct{}{}, c.calls.Delete(service, user)
 	})
 	if err == nil || !cutShort(err) {
 		return classify(err)

@@ -36,6 +36,7 @@ type Options struct {
 	Key      Secret        // file store: the age identity itself; wins over KeyFile
 	Timeout  time.Duration // for each call of the keychain; 0 = 3 s
 	Service  string        // the keychain items' service name; "" = "mcp-valet"
+	Keychain Keychain      // nil: the system's
 }
 
 // A Store keeps records: one secret text under each Key. It is safe for
@@ -113,7 +114,11 @@ func openBackend(o Options) (backend, error) {
 	if o.Kind == KindFile {
 		return openSealedFiles(o)
 	}
-	return openRecords(o, &keychain{service: o.Service, limit: o.Timeout, line: keychainLine})
+	items := &keychain{service: o.Service, limit: o.Timeout, line: keychainLine, calls: system{}}
+	if o.Keychain != nil {
+		items.calls, items.line = o.Keychain, newLine(func() (func(), error) { return nil, nil })
+	}
+	return openRecords(o, items)
 }
 
 // Get returns the record. It waits for no lock.

@@ -3,6 +3,7 @@ package refresh
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -30,6 +31,10 @@ type Account struct {
 	Endpoints    Endpoints // explicit ones win; with Token set nothing is discovered
 	CAFile       string    // PEM file with certificates to trust beside the system's
 	Proxy        string    // proxy URL; "" takes the environment's
+
+	// Transport carries the requests to the issuer, in place of connections of our own, for which CAFile and Proxy are
+	// then without effect. Nil, as for every account of a configuration, is those.
+	Transport http.RoundTripper
 }
 
 const maxParameter = 1024

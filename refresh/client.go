@@ -36,7 +36,7 @@ func New(a Account) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("account %q: %w", a.Name, err)
 	}
-	transport, err := newTransport(a.CAFile, pem, a.Proxy)
+	transport, err := a.transport(pem)
 	if err != nil {
 		return nil, fmt.Errorf("account %q: %w", a.Name, err)
 	}
@@ -49,6 +49,14 @@ func New(a Account) (*Client, error) {
 		browserWait: 5 * time.Minute,
 		codes:       maxCodes,
 	}, nil
+}
+
+// transport is what carries the requests to the issuer; pem is what CAFile holds.
+func (a Account) transport(pem []byte) (http.RoundTripper, error) {
+	if a.Transport != nil {
+		return a.Transport, nil
+	}
+	return newTransport(a.CAFile, pem, a.Proxy)
 }
 
 // closeIdle lets go of connections kept for the next request; called at the end

@@ -111,7 +111,7 @@ func (g *gate) await(outcome func() result) {
 func (g *gate) succession(r *result) (server *relay, handled bool) {
 	old := g.old
 	if old == nil {
-		return nil, false
+		return nil, g.excluded(r)
 	}
 	if r.err == nil && !exited(old.server) && old.deliverToken(r.Start) {
 		return g.resume(), true
@@ -128,6 +128,16 @@ func (g *gate) succession(r *result) (server *relay, handled bool) {
 		return nil, true
 	}
 	return nil, false
+}
+
+// excluded has a server wait for one that the gate has let go, and that still answers what it was asked, where there may be
+// one at a time. It tells whether it does.
+func (g *gate) excluded(r *result) bool {
+	if r.err != nil || g.s.renewal.how != RenewExclusive || len(g.s.retired) == 0 {
+		return false
+	}
+	g.startAfter(g.s.retired[0], r.Start)
+	return true
 }
 
 // startAfter starts another server when the old one has answered what it was asked, and ended.

@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"fmt"
+	"slices"
 
 	"mcp-valet/wrapper/frame"
 )
@@ -43,7 +44,9 @@ func (s *session) comesToGate(r *relay, how ending) bool {
 	if how.remedy == nil && proven {
 		return s.crashed(r, how)
 	}
-	early := r.life.early
+	early := slices.DeleteFunc(r.life.early, func(m *frame.Message) bool { // it is told already, or of use to this server alone
+		return m.Kind == frame.Response || m.Kind == frame.Request && !r.pending.waits(m.ID.Key())
+	})
 	switch {
 	case how.remedy != nil:
 	case how.stopped:

@@ -16,18 +16,34 @@ const (
 	endPatience = 1500 * time.Millisecond
 )
 
+// stepped is what a step of the gate's has led to. over says that the session is: nothing is left to be decided after the
+// client's end, or nobody can answer it.
+type stepped struct {
+	server *relay // nil for none yet
+	over   bool
+}
+
 // wait keeps the gate until a server has been started, or until the end (nil), which may come with a signal. It is the
-// goroutine that watches over the end: it never waits for anything else.
+// goroutine that watches over the end: it waits for nothing else, as a step of the gate's may wait for the client to read.
 func (g *gate) wait() (*relay, os.Signal) {
 	ticker := time.NewTicker(tickTime) // while there is something to look after: nobody is woken for nothing
 	defer ticker.Stop()
 	e := g.s.ends
-	var got *finding
 	var tooLate <-chan time.Time
+	var step <-chan stepped // nil while none is under way
+	defer func() { g.abandon(step) }()
+	begin := func(do func() *relay) { step = g.step(do, tooLate != nil, ticker) }
 	for {
+		var wake <-chan struct{}
+		var tick <-chan time.Time
+		var found <-chan finding
+		if step == nil {
+			wake, tick, found = g.wake, ticker.C, g.found
+		}
 		select {
 		case <-e.client: // what is about to be decided is still answered
 			e.client, tooLate = nil, time.After(endPatience)
+			g.stir()
 		case <-tooLate:
 			return nil, nil
 		case <-e.ahead:
@@ -43,42 +59,63 @@ func (g *gate) wait() (*relay, os.Signal) {
 			return nil, sig
 		case <-g.s.stopped: // a signal came while another server was to take over
 			return nil, g.s.signal
-		case <-g.wake:
-		case <-ticker.C:
-			g.s.unlessStuck(g.tick)
-		case r := <-g.found:
-			got = &r
-		}
-		var server *relay
-		over := false
-		went := g.s.unlessStuck(func() {
-			server, over = g.goOn(&got, tooLate != nil)
-			g.tickIfNeeded(ticker)
-		})
-		if !went {
-			time.AfterFunc(stuckTime, g.stir)
-		}
-		if server != nil || over {
-			return server, nil
+		case <-wake:
+			begin(func() *relay { return nil })
+		case <-tick:
+			begin(g.tick)
+		case f := <-found:
+			begin(func() *relay { return g.find(f) })
+		case done := <-step:
+			step = nil
+			if done.server != nil || done.over {
+				return done.server, nil
+			}
 		}
 	}
 }
 
-// goOn does what is due: it acts on what was found, and looks again where that is wanted. over says that the session is:
-// nothing is left to be decided after the client's end, or nobody can answer it.
-func (g *gate) goOn(got **finding, clientDone bool) (server *relay, over bool) {
-	if r := *got; r != nil {
-		*got = nil
-		if r.n == g.finds { // else another look has begun since
-			server = g.decide(r.result)
-		}
-		if server != nil {
-			return server, false
-		}
+// step does something in the background, and then what is due.
+func (g *gate) step(do func() *relay, clientDone bool, ticker *time.Ticker) <-chan stepped {
+	c := make(chan stepped, 1)
+	g.s.tasks.Go(func() {
+		g.s.locked(func() {
+			server := do()
+			if server != nil {
+				c <- stepped{server: server}
+				return
+			}
+			g.lookNow()
+			pending := len(g.held) > 0 && (g.deciding() || g.looking || g.asking)
+			c <- stepped{over: g.ended != nil && !g.undecided || clientDone && !pending}
+			g.tickIfNeeded(ticker)
+		})
+	})
+	return c
+}
+
+// find acts on what was found.
+func (g *gate) find(f finding) *relay {
+	if f.n != g.finds { // another look has begun since
+		return nil
 	}
-	g.lookNow()
-	pending := len(g.held) > 0 && (g.deciding() || g.looking || g.asking)
-	return nil, g.ended != nil && !g.undecided || clientDone && !pending
+	return g.decide(f.result)
+}
+
+// abandon ends the server that a step brings when the session is over.
+func (g *gate) abandon(step <-chan stepped) {
+	if step == nil {
+		return
+	}
+	g.s.tasks.Go(func() {
+		done := <-step
+		if r := done.server; r != nil {
+			r.server.Stdin().Close()
+			if !wait(stopGrace, r.server.Done()) {
+				r.server.Kill()
+			}
+			r.settle(r.obituary(r.bury(true), true))
+		}
+	})
 }
 
 // tickIfNeeded has the ticker run while something may change that nobody tells.
@@ -134,11 +171,12 @@ func (g *gate) lookNow() {
 }
 
 // tick looks whether something has changed while somebody waits, or a sign-in is under way.
-func (g *gate) tick() {
+func (g *gate) tick() *relay {
 	if g.obstacle == due && !g.undecided || g.obstacle == shut && len(g.held) > 0 {
 		g.lookQuietly()
 	}
 	g.watchPrompt()
+	return nil
 }
 
 // decide is what follows from a look for a credential: a server, or what those that wait are told.

@@ -10,9 +10,9 @@ import (
 
 // The laws of what passes between clients and servers.
 
-// heldAtMost is how long a request may wait until a server has it, or it is answered: the patience of the gate, which it may
-// meet twice, while a change is decided and after that, and some for what is about to be found out.
-const heldAtMost = 45 * time.Second
+// heldAtMost is how long a request may wait until a server has it, or it is answered: the patience of the gate, and
+// some for what is about to be found out.
+const heldAtMost = 25 * time.Second
 
 // hears: each line that a launcher writes is a message in valid form, shows no token, and answers a request of the client's
 // own that was not answered before.

@@ -189,7 +189,6 @@ func (s *session) leave(sig os.Signal) (exit int, err error) {
 		wait(lateTime, s.ends.client)
 	}
 	s.soon(lastTime, func() { err, crashes = s.gate.cause, s.crashes })
-	wait(2*lastTime, start(func() { s.soon(lastTime, s.gate.dismiss) })) // the client may not be reading
 	s.lastAnswers()
 	s.inbound.close(s.ends.client)
 	switch {

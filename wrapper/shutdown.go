@@ -161,7 +161,6 @@ func (r *relay) finish(client <-chan struct{}, stopped bool) int {
 	settled := start(func() { r.settle(r.obituary(code, stopped)) })
 	wait(lastTime, settled)
 	r.late(stopped)
-	r.soon(lastTime, r.gate.dismiss) // another one may have been about to take its place
 	r.lastAnswers()
 	r.inbound.close(client)
 	return code
@@ -197,6 +196,15 @@ func (r *relay) late(stopped bool) {
 		r.waited = true
 		wait(lateTime, r.ends.client)
 	}
+}
+
+// lastAnswers answers what waits at the end of the session, at the gate or for a better token. The client may not be
+// reading.
+func (s *session) lastAnswers() {
+	wait(2*lastTime, start(func() {
+		s.soon(lastTime, s.gate.dismiss)
+		s.giveBack(s.unauthorized.close())
+	}))
 }
 
 // close ends all output and, where it can, the reading of the client's messages that goes on.

@@ -221,13 +221,6 @@ func (s *session) giveBack(all []*withheld) {
 	}
 }
 
-// lastAnswers sends what is still withheld at the end of the session.
-func (s *session) lastAnswers() {
-	if all := s.unauthorized.close(); len(all) > 0 {
-		wait(lastTime, start(func() { s.giveBack(all) }))
-	}
-}
-
 // forget drops what the client has cancelled.
 func (u *unauthorized) forget(key string) {
 	if len(u.texts) == 0 {

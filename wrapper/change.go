@@ -113,10 +113,11 @@ func (g *gate) succession(r *result) (server *relay, handled bool) {
 	if old == nil {
 		return nil, g.excluded(r)
 	}
-	if r.err == nil && !exited(old.server) && old.deliverToken(r.Start) {
+	dead := exited(old.server) || g.s.crashes.lost != nil
+	if r.err == nil && !dead && old.deliverToken(r.Start) {
 		return g.resume(), true
 	}
-	stays := !exited(old.server) && !g.s.renewal.ended(wallClock())
+	stays := !dead && !g.s.renewal.ended(wallClock())
 	switch {
 	case r.err == nil && r.Token.Equal(old.with.Token) && stays, r.err != nil && stays && obstacleOf(r.err) != hopeless:
 		return g.resume(), true
@@ -213,6 +214,9 @@ func (r *relay) compareLists(version string) {
 		result, err := r.inquire(ctx, method, object{})
 		if err != nil || told[kind] || sameJSON(perishable(encode(result)), had) {
 			continue
+		}
+		if kind == "tools" {
+			r.rec.unmark()
 		}
 		told[kind] = true
 		if r.ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mcp-valet/wrapper/frame"
@@ -58,8 +59,20 @@ func (g *gate) mourn(r *relay, open []*frame.Message) {
 		}
 	}
 	g.s.crashes.lost, g.s.crashes.code = errors.New(exitText(r.label, code)), code
-	if len(open)+len(g.s.hello.subscribed) > 0 && g.mayStart() {
-		g.look() // the client waits for what only a server can tell
+	g.lookForSubscriber()
+}
+
+// lookForSubscriber has another server started, as soon as that may be, where the client waits for what only a server can
+// tell.
+func (g *gate) lookForSubscriber() {
+	c := &g.s.crashes
+	open := slices.ContainsFunc(g.held, func(h *held) bool { return h.open })
+	switch {
+	case c.lost == nil || g.deciding() || g.s.ctx.Err() != nil || !open && len(g.s.hello.subscribed) == 0:
+	case g.mayStart():
+		g.look()
+	default:
+		time.AfterFunc(time.Until(c.starts[0].Add(crashTime)), func() { g.s.locked(g.lookForSubscriber) })
 	}
 }
 
@@ -125,6 +138,7 @@ func (g *gate) lostAgain(how error, code int) {
 			g.s.out.refuse(h.ID, codeServerGone, g.textCrashes())
 		}
 	}
+	g.lookForSubscriber()
 }
 
 func (g *gate) textCrashes() string {

@@ -18,10 +18,12 @@ import (
 // crew is the servers of one session, one after another, and the client that they work for. Its fields up to starter are
 // set before it begins.
 type crew struct {
-	how     wrapper.Renewal
-	does    func(h *hand, m *message) // what a server does with a message; nil for answering each request
-	begins  func(h *hand) error       // what happens at a server's start; nil for nothing
-	starter wrapper.Starter           // nil for issuer
+	how      wrapper.Renewal
+	does     func(h *hand, m *message) // what a server does with a message; nil for answering each request
+	begins   func(h *hand) error       // what happens at a server's start; nil for nothing
+	starter  wrapper.Starter           // nil for issuer
+	snapshot string
+	texts    []string // of Options.Unauthorized
 
 	t      *testing.T
 	issuer *issuer
@@ -101,7 +103,7 @@ func (c *crew) work(t *testing.T, f func()) {
 			defer close(c.end)
 			c.code, _ = wrapper.RunOn(t.Context(), wrapper.Options{
 				Name: "kb", Account: "work", Starter: c.starter, SignIns: &signIns{}, In: in, Out: c.out, Err: &c.log, Environ: []string{},
-				Renewal: c.how, TokenFile: c.tokenFile, Stop: c.stop,
+				Renewal: c.how, TokenFile: c.tokenFile, Stop: c.stop, Unauthorized: c.texts, Snapshot: c.snapshot,
 			}, c.start, nil)
 			c.ended = time.Now()
 		}()

@@ -62,7 +62,6 @@ func (r *relay) deliverToken(with Start) bool {
 		return false
 	}
 	r.with = with
-	r.unauthorized.hope()
 	r.renewal.inForce(with)
 	return true
 }

@@ -26,7 +26,6 @@ type idp struct {
 	codes    map[string]*code
 	secrets  []string          // all tokens and device codes
 	owners   map[string]*grant // of those that are access tokens
-	outages  int               // sign-ins that did not come about for want of an issuer
 }
 
 // family is what comes of one sign-in.
@@ -63,7 +62,6 @@ type code struct {
 	made  time.Time
 	act   act
 	over  bool
-	notes int
 }
 
 func newIdp(f *fire) *idp {

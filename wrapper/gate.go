@@ -151,7 +151,9 @@ func (g *gate) handle(m *frame.Message) {
 	case frame.Notification:
 		switch {
 		case m.Method == "notifications/cancelled":
-			g.forget(cancelledKey(m.Raw))
+			key := cancelledKey(m.Raw)
+			g.forget(key)
+			g.s.unauthorized.forget(key)
 		case g.undecided && len(g.held) > 0: // the server may yet get all of it as it came
 			g.hold(m, false)
 		}

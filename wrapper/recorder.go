@@ -20,6 +20,7 @@ type recorder struct {
 
 	mu     sync.Mutex
 	known  *snapshot // nil until something has been said
+	marked bool      // what is known of the tools is what the server has said last
 	writer *time.Timer
 	dirty  bool
 }
@@ -115,6 +116,9 @@ func (r *recorder) none(about *topic) {
 }
 
 func (r *recorder) change(about *topic, result json.RawMessage, t *talk) {
+	if about.method == "tools/list" && about.cursor == "" {
+		r.marked = true
+	}
 	if old, ok := t.Lists[listKey(about.method, about.cursor)]; ok && bytes.Equal(old, perishable(result)) {
 		return
 	}

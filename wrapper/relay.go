@@ -264,6 +264,8 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 			r.served.Store(&result)
 		}
 		r.refused.Store(result == nil)
+	case m.Method == "notifications/tools/list_changed":
+		r.rec.unmark()
 	case m.Method == methodAcknowledged && r.adopts(m):
 		return // the client was told by the server before
 	}

@@ -134,7 +134,7 @@ func (s *session) install(r *relay) {
 
 // serve reads the client's messages and goes from the gate to a relay, and sometimes back, until the end.
 func (s *session) serve(r *relay) (exit int, err error) {
-	s.ends.client = start(func() { s.each(s.handle) })
+	s.locked(func() { s.ends.client = start(func() { s.each(s.handle) }) })
 	if s.renewal.how != RenewOff {
 		s.tasks.Go(s.keepFresh)
 	}

@@ -3,6 +3,7 @@ package wrapper
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"mcp-valet/wrapper/frame"
 )
@@ -27,8 +28,30 @@ func (s *session) goesOn(r *relay, how ending) (goes bool) {
 	if !r.life.answered.Load() {
 		r.late(how.stopped) // and so may what is under way to it
 	}
-	s.soon(termGrace, func() { goes = s.comesToGate(r, how) })
-	return goes
+	return s.untilFree(func() { goes = s.comesToGate(r, how) }) && goes
+}
+
+// untilFree calls f when nobody holds the lock any more, unless the session's end comes first; it tells whether it did.
+func (s *session) untilFree(f func()) bool {
+	for e := s.ends; !s.unlessStuck(f); {
+		select {
+		case sig := <-e.stop:
+			s.stopAll(sig)
+			return false
+		case <-e.client:
+			return false
+		case <-e.ahead:
+			return false
+		case <-e.gone:
+			return false
+		case <-e.parent:
+			return false
+		case <-e.ctx.Done():
+			return false
+		case <-time.After(stuckTime):
+		}
+	}
+	return true
 }
 
 func (s *session) comesToGate(r *relay, how ending) bool {

@@ -2,16 +2,21 @@ package wrapper
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"mcp-valet/wrapper/frame"
 )
 
-// maxWithheld bounds the answers that are withheld at one time.
+// maxWithheld bounds the answers that are withheld at one time; each has maxRepeated bytes at most.
 const maxWithheld = 100
+
+// A server that refuses one token after another is not in want of a token: what it may set off gets rarer.
+const leastPause, mostPause = time.Minute, time.Hour
 
 // unauthorized is what is known of answers by which a server says that it does not take its token: the texts that tell
 // them are the config's (auth.onUnauthorized). It is safe for concurrent use.
@@ -22,7 +27,8 @@ type unauthorized struct {
 	withheld []*withheld     // until it is known whether there is a better token
 	busy     bool            // that is being found out
 	repeated map[string]bool // keys of requests that have been repeated and not been answered yet
-	vain     *relay          // did not take its latest token either; nil for none
+	next     time.Time       // before it no other token is got
+	pause    time.Duration   // after the next one
 	closed   bool
 }
 
@@ -30,6 +36,7 @@ type unauthorized struct {
 type withheld struct {
 	line    []byte
 	request *frame.Message
+	since   time.Time
 }
 
 // isRepeatable tells whether requests may be sent twice: those that change nothing, and calls of tools of which the server
@@ -47,12 +54,19 @@ func (r *relay) mayRepeat(m *frame.Message) bool {
 	return m.Method != "tools/call" || r.rec.harmless(m.Name)
 }
 
+// unmark forgets what the server has said of its tools: it has others now, until the client asks for them.
+func (r *recorder) unmark() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.marked = false
+}
+
 // harmless tells whether a server says of a tool, wherever it speaks of it, that calling it twice does no more than calling
 // it once.
 func (r *recorder) harmless(tool string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.known == nil {
+	if !r.marked {
 		return false
 	}
 	said, all := false, true
@@ -90,7 +104,7 @@ func (u *unauthorized) refuses(line []byte) bool {
 		return false
 	}
 	answer := asObject(line)
-	said := strings.ToLower(textIn(asObject(answer["error"]), "message"))
+	said := strings.ToLower(string(answer["error"]))
 	if result := asObject(answer["result"]); isTrue(result["isError"]) {
 		said = strings.ToLower(contentText(result["content"]))
 	}
@@ -120,23 +134,24 @@ func (r *relay) withhold(asked *request, line []byte) bool {
 	key := asked.id.Key()
 	again := u.repeated[key]
 	delete(u.repeated, key)
-	switch {
-	case !refused:
+	switch now := time.Now(); {
+	case !refused && again: // it was the token
+		u.pause = leastPause
 		return false
-	case again: // it is not the token
-		u.vain = r
+	case !refused || again || u.closed:
 		return false
-	case u.closed || u.vain == r:
+	case !u.busy && now.Before(u.next):
 		return false
-	}
-	if !u.busy {
+	case !u.busy:
 		u.busy = true
+		u.pause = min(max(u.pause, leastPause), mostPause)
+		u.next, u.pause = now.Add(u.pause), 2*u.pause
 		r.tasks.Go(r.betterToken)
 	}
-	if asked.kept == nil || asked.listens || len(u.withheld) == maxWithheld || !r.mayRepeat(asked.kept) {
+	if asked.kept == nil || asked.listens || len(line) > maxRepeated || len(u.withheld) == maxWithheld || !r.mayRepeat(asked.kept) {
 		return false
 	}
-	u.withheld = append(u.withheld, &withheld{slices.Clone(line), asked.kept})
+	u.withheld = append(u.withheld, &withheld{slices.Clone(line), asked.kept, time.Now()})
 	return true
 }
 
@@ -147,7 +162,13 @@ func (r *relay) betterToken() {
 	var got result
 	if !replaced {
 		r.err.note("%s does not take its token: a new one is got", r.label)
-		got = <-r.ask(r.ctx, Refused)
+		ctx, cancel := context.WithTimeout(r.ctx, holdTime)
+		defer cancel()
+		select {
+		case got = <-r.ask(ctx, Refused):
+		case <-ctx.Done():
+			got.err = ctx.Err()
+		}
 	}
 	var all []*withheld
 	r.locked(func() {
@@ -173,11 +194,14 @@ func (u *unauthorized) take() []*withheld {
 // this one's place already, and tells whether a request may fare better now; session.mu is held.
 func (r *relay) takesEffect(got *result) bool {
 	switch {
-	case r.ctx.Err() != nil || isClosed(r.stopped):
+	case r.ctx.Err() != nil || isClosed(r.stopped) || isClosed(r.ends.client) || r.greeting():
 		return false
 	case r.relay != r:
 		return true
-	case got.err != nil || got.Token.Equal(r.with.Token):
+	case got.err != nil || got.Token.Equal(r.with.Token) || len(r.retired) == maxRetired:
+		return false
+	case r.renewal.how == RenewExclusive && r.pending.busy() && !r.renewal.ended(wallClock()):
+		r.renewal.fresh = &got.Start // nobody has to wait for what the server is doing
 		return false
 	}
 	r.change(&got.Start)
@@ -194,7 +218,9 @@ func (s *session) repeat(all []*withheld) {
 			s.relay.handle(w.request)
 			continue
 		}
+		s.gate.since = w.since
 		s.gate.handle(w.request)
+		s.gate.since = time.Time{}
 	}
 }
 
@@ -205,13 +231,6 @@ func (u *unauthorized) repeat(key string) {
 		u.repeated = map[string]bool{}
 	}
 	u.repeated[key] = true
-}
-
-// hope forgets that a server did not take its token: it has another one.
-func (u *unauthorized) hope() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.vain = nil
 }
 
 // giveBack sends answers that were withheld in vain.
@@ -228,6 +247,7 @@ func (u *unauthorized) forget(key string) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	delete(u.repeated, key)
 	u.withheld = slices.DeleteFunc(u.withheld, func(w *withheld) bool { return w.request.ID.Key() == key })
 }
 

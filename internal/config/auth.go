@@ -65,7 +65,7 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 // symptom takes a text that is searched for in a server's errors: one that is in every error would renew without end.
 func (r *reader) symptom(n node) string {
 	s := r.text(n)
-	if len(s) < 3 || len(s) > 200 {
+	if s != "" && len(s) < 3 || len(s) > 200 {
 		r.refuse(n, "must have 3 to 200 characters of what the server says, such as \"401\" or \"token expired\"")
 	}
 	return s

@@ -335,6 +335,9 @@ func (c *conversation) option(o []string) {
 		tokens := o[3:]
 		c.renewals = len(tokens)
 		c.starter.later = func() (token string, err error) {
+			if len(tokens) == 0 {
+				return "", errors.New("another token than this conversation has") // as when a script has ended too soon
+			}
 			switch tokens[0] {
 			case "-":
 				err = fmt.Errorf("account work: %w", refresh.ErrSignedOut)

@@ -43,7 +43,7 @@ func LongEnough(values ...string) []string {
 
 // Hasten shortens what tests would have to wait for.
 func Hasten() {
-	holdTime, tickTime, silenceTime = time.Second, 20*time.Millisecond, time.Second
+	holdTime, tickTime, silenceTime = 3*time.Second, 20*time.Millisecond, 3*time.Second
 	crashDelays = [...]time.Duration{0, 50 * time.Millisecond, 100 * time.Millisecond}
 }
 

@@ -58,10 +58,10 @@ type grant struct {
 
 // code is a sign-in that waits for the person.
 type code struct {
-	by    *process
-	made  time.Time
-	act   act
-	over  bool
+	by   *process
+	made time.Time
+	act  act
+	over bool
 }
 
 func newIdp(f *fire) *idp {

@@ -29,6 +29,7 @@ type unauthorized struct {
 	repeated map[string]bool // keys of requests that have been repeated and not been answered yet
 	next     time.Time       // before it no other token is got
 	pause    time.Duration   // after the next one
+	left     *relay          // whose place another one took because of that; what else it refuses fares better there
 	closed   bool
 }
 
@@ -140,6 +141,9 @@ func (r *relay) withhold(asked *request, line []byte) bool {
 		return false
 	case !refused || again || u.closed:
 		return false
+	case !u.busy && u.left == r:
+		u.busy = true
+		r.tasks.Go(r.betterToken)
 	case !u.busy && now.Before(u.next):
 		return false
 	case !u.busy:
@@ -205,6 +209,9 @@ func (r *relay) takesEffect(got *result) bool {
 		return false
 	}
 	r.change(&got.Start)
+	if r.renewal.how != RenewFile && r.renewal.how != RenewMeta {
+		r.unauthorized.leave(r)
+	}
 	return true
 }
 
@@ -231,6 +238,12 @@ func (u *unauthorized) repeat(key string) {
 		u.repeated = map[string]bool{}
 	}
 	u.repeated[key] = true
+}
+
+func (u *unauthorized) leave(r *relay) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.left = r
 }
 
 // giveBack sends answers that were withheld in vain.

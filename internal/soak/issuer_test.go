@@ -32,15 +32,14 @@ type issuer struct {
 	s    *schedule
 	keys ed25519.PrivateKey
 
-	mu       sync.Mutex
-	faulty   bool
-	shift    time.Duration // its clock is wrong by that
-	asked    map[string]int
-	families int
-	grants   map[string]*grant  // by refresh token
-	access   map[string]*access // by access token
-	codes    []*code
-	calm     chan struct{} // closed when the faults are over
+	mu     sync.Mutex
+	faulty bool
+	shift  time.Duration // its clock is wrong by that
+	asked  map[string]int
+	grants map[string]*grant  // by refresh token
+	access map[string]*access // by access token
+	codes  []*code
+	calm   chan struct{} // closed when the faults are over
 }
 
 // grant is a refresh token and what was done with it.

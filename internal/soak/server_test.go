@@ -25,7 +25,6 @@ const (
 type faultyServer struct {
 	habits string
 	out    sync.Mutex
-	mu     sync.Mutex
 	asked  chan struct{} // its own question has been answered
 }
 

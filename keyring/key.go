@@ -16,7 +16,7 @@ const maxName = 128
 type Key string
 
 // keyNames are the kinds of record and how many names follow each.
-var keyNames = map[string]int{"account": 1, "secret": 2, "trust": 1}
+var keyNames = map[string]int{"account": 1, "secret": 2, "trust": 1, "issuer": 1, "audit": 1}
 
 // AccountKey is the record that holds an account's [Credential].
 func AccountKey(account string) Key { return Key("account/" + account) }
@@ -26,6 +26,17 @@ func SecretKey(owner, name string) Key { return Key("secret/" + owner + "/" + na
 
 // TrustKey is the record that holds what a person agreed to for a server.
 func TrustKey(server string) Key { return Key("trust/" + server) }
+
+// IssuerKey is a record of the local issuer: its "key", or what is "public".
+func IssuerKey(part string) Key { return Key("issuer/" + part) }
+
+// AuditKey is the record that holds the key which the audit log's heads are
+// signed with.
+func AuditKey() Key { return "audit/key" }
+
+// AuditCountKey is the record that says how long the audit log was when last
+// signed.
+func AuditCountKey() Key { return "audit/count" }
 
 // ValidName reports whether s is a name of an account, a server or a secret:
 // 1 to 128 of the characters A-Z a-z 0-9 _ . -

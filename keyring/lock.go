@@ -14,10 +14,12 @@ import (
 // each other.
 type LockKind string
 
-// The locks an account has.
+// The locks an account has, and the local issuer.
 const (
 	RefreshLock LockKind = "refresh" // held by the one process that renews the account's credential
 	SignInLock  LockKind = "signin"  // held by the one process that signs a person in
+	IssuerLock  LockKind = "issuer"  // held by the one process that changes what the local issuer has issued
+	AuditLock   LockKind = "audit"   // held by the one process that makes the audit log's key, or counts its records
 )
 
 // The store's own locks, taken inside those above and held for moments.
@@ -45,7 +47,7 @@ type Lock struct {
 // account's lock of that kind, and takes it. When ctx ends first the error is
 // [ErrBusy]; without an end to ctx the wait has none.
 func (s *Store) Lock(ctx context.Context, kind LockKind, account string) (*Lock, error) {
-	if kind != RefreshLock && kind != SignInLock {
+	if kind != RefreshLock && kind != SignInLock && kind != IssuerLock && kind != AuditLock {
 		return nil, fmt.Errorf("unknown kind of lock %.40q", string(kind))
 	}
 	if !ValidName(account) {

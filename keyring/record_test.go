@@ -80,6 +80,15 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestAuditKeys(t *testing.T) {
+	s := openFile(t, stateDir(t), newKey(t))
+	mustSet(t, s, keyring.AuditKey(), "seed")
+	mustSet(t, s, keyring.AuditCountKey(), "7")
+	wantRecord(t, s, keyring.AuditKey(), "seed")
+	wantRecord(t, s, keyring.AuditCountKey(), "7")
+	wantKeys(t, s, keyring.AuditCountKey(), keyring.AuditKey())
+}
+
 func TestNamesKeepCaseApart(t *testing.T) {
 	upper, lower := keyring.AccountKey("Work"), keyring.AccountKey("work")
 	if a, b := upper.ItemName(true), lower.ItemName(true); strings.EqualFold(a, b) || b != "account/work" {

@@ -26,6 +26,8 @@ type Trust struct {
 	// not known what was asked for.
 	Scopes   []string
 	TokenEnv string
+	// Caller is how the config tells who is calling, in words of its own; "" where nobody asks.
+	Caller string `json:",omitempty"`
 }
 
 // trustRecord is the stored form, version 1.
@@ -44,6 +46,7 @@ type trustRecord struct {
 	Resource string   `json:"resource,omitempty"`
 	Scopes   []string `json:"scopes,omitzero"` // absent from old records; none is []
 	TokenEnv string   `json:"token_env,omitempty"`
+	Caller   string   `json:"caller,omitempty"`
 }
 
 // Trust reads what was agreed to for a server. A record that is not one, or is
@@ -148,8 +151,9 @@ func encodeTrust(t *Trust) (Secret, error) {
 		Resource: t.Resource,
 		Scopes:   t.Scopes,
 		TokenEnv: t.TokenEnv,
+		Caller:   t.Caller,
 	}, slices.Concat(t.Args, t.Env, t.Scopes, []string{
-		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.Audience, t.Resource, t.TokenEnv,
+		t.Server, t.Command, t.Path, t.Dir, t.Account, t.Issuer, t.ClientID, t.Audience, t.Resource, t.TokenEnv, t.Caller,
 	}))
 }
 
@@ -175,5 +179,6 @@ func decodeTrust(v Secret, server string) (*Trust, error) {
 		Resource: r.Resource,
 		Scopes:   r.Scopes,
 		TokenEnv: r.TokenEnv,
+		Caller:   r.Caller,
 	}, nil
 }

@@ -56,11 +56,8 @@ func (t *signedToken) keyID() (string, error) {
 	if _, accepted := algorithms[t.alg]; !accepted {
 		return "", refuse("it is signed with an algorithm that is not accepted")
 	}
-	if _, present := t.header["crit"]; present {
-		return "", refuse("it wants an extension that is not known here") // RFC 7515 section 4.1.11
-	}
-	if typ, present := t.header["typ"]; present && !accessTokenType(typ) {
-		return "", refuse("it is of another type")
+	if err := t.checkHeader(); err != nil {
+		return "", err
 	}
 	id, present := t.header["kid"]
 	text, ok := id.(string)
@@ -68,6 +65,17 @@ func (t *signedToken) keyID() (string, error) {
 		return "", refuse("its key id is malformed")
 	}
 	return text, nil
+}
+
+// checkHeader checks what the header says beside algorithm and key.
+func (t *signedToken) checkHeader() error {
+	if _, present := t.header["crit"]; present {
+		return refuse("it wants an extension that is not known here") // RFC 7515 section 4.1.11
+	}
+	if typ, present := t.header["typ"]; present && !accessTokenType(typ) {
+		return refuse("it is of another type")
+	}
+	return nil
 }
 
 // accessTokenType: "application/" may be left out and case does not matter, RFC 7515 section 4.1.9.

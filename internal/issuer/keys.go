@@ -27,7 +27,7 @@ type jwk struct {
 	Curve string `json:"crv"`
 	Type  string `json:"kty"`
 	X     string `json:"x"`
-	Y     string `json:"y"`
+	Y     string `json:"y,omitempty"` // none in a key for EdDSA
 	ID    string `json:"kid"`
 	Use   string `json:"use"`
 	Alg   string `json:"alg"`

@@ -12,8 +12,8 @@ type use struct {
 	node    node
 }
 
-// kinds are the values of auth.kind; those with text are for later.
-var kinds = map[string]string{"account": "", "secret": "", "none": "", "issuer": later, "client": later}
+// kinds are the values of auth.kind.
+var kinds = map[string]string{"account": "", "secret": "", "none": "", "issuer": "", "client": ""}
 
 // renewals are the values of auth.renew.
 var renewals = map[string]string{
@@ -26,7 +26,7 @@ var renewals = map[string]string{
 
 func (r *reader) auth(n node, uses *[]use) *Auth {
 	a := &Auth{}
-	has := r.members(n, fields{
+	has := r.members(n, r.caller(a, fields{
 		"kind": func(n node) { a.Kind = r.oneOf(n, kinds) },
 		"account": func(n node) {
 			a.Account = r.text(n)
@@ -35,7 +35,7 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		"tokenEnv":       func(n node) { a.TokenEnv = r.tokenEnv(n) },
 		"renew":          func(n node) { a.Renew = r.oneOf(n, renewals) },
 		"onUnauthorized": func(n node) { a.OnUnauthorized = r.list(n, r.symptom) },
-	}, nil)
+	}), nil)
 	if a.Kind == "" && a.Account != "" {
 		a.Kind = "account"
 	}
@@ -49,12 +49,14 @@ func (r *reader) auth(n node, uses *[]use) *Auth {
 		r.refuse(n, `the kind "account" needs "account", the name of one`)
 	case a.Kind != "account" && a.Account != "":
 		r.refuse(n, `"account" belongs to the kind "account"`)
-	case a.Kind == "secret" && a.Renew != "off" && isRenewal:
-		r.refuse(n, `the kind "secret" has a token that does not renew, and nothing for "renew"`)
+	case (a.Kind == "secret" || a.Kind == "client") && a.Renew != "off" && isRenewal:
+		r.refuse(n, `the kind %q has a token that does not renew, and nothing for "renew"`, a.Kind)
 	case has["onUnauthorized"] && (a.Kind != "account" || a.Renew == "off"):
 		r.refuse(n, `"onUnauthorized" has a token renewed: it needs "account", and another "renew" than "off"`)
 	case a.Kind == "none" && (a.TokenEnv != "" || a.Renew != ""):
 		r.refuse(n, `the kind "none" has no token for "tokenEnv" and "renew"`)
+	default:
+		r.checkCaller(n, a, has)
 	}
 	if a.TokenEnv == "" && a.Kind != "none" {
 		a.TokenEnv = DefaultTokenEnv

@@ -15,6 +15,7 @@ type Config struct {
 	Desktop  map[string]string // how to reach the person's screen, where a client hands on no such variables; see DesktopVariables
 	Accounts map[string]Account
 	Servers  map[string]Server
+	Audit    *Audit // nil: the log is kept as it is by default
 }
 
 // DesktopVariables are the environment variables that "desktop" may have: what a program on Linux needs to show a window.
@@ -43,6 +44,8 @@ type Account struct {
 	CAFile       string // absolute once parsed
 	Proxy        string
 	Export       bool // scripts may ask for the token
+	Roles        *Roles
+	Tenants      *Tenants
 }
 
 // Endpoints are the URLs of an issuer that publishes none, or not the right ones.
@@ -58,17 +61,27 @@ type Server struct {
 	Cwd        string            // absolute once parsed; "" is wherever the client started us
 	Auth       *Auth             // nil: the server gets no token
 	MaxMessage int               // bytes in one message; 0 takes the default
+	Policy     *Policy           `json:",omitempty"` // nil: whoever is let in may do everything
 }
 
 // Auth says where a server's token comes from and how it is handed over.
 type Auth struct {
-	Kind     string // "account", "secret" or "none"; never empty once parsed
+	Kind     string // "account", "secret", "issuer", "client" or "none"; never empty once parsed
 	Account  string // set exactly when Kind is "account"
 	TokenEnv string // set unless Kind is "none"
 	Renew    string // "" (as "restart"), "restart", "restart-exclusive", "file", "meta" or "off"
 
 	// OnUnauthorized are texts in a server's errors that say that it does not take its token, whatever their case.
 	OnUnauthorized []string
+
+	// What follows says who is calling, where no account does.
+
+	User      string   `json:",omitempty"` // for the kind "issuer" whom tokens are made for; for "secret" and "none" who the caller is taken for
+	Audience  string   `json:",omitempty"` // of tokens, for the kinds "issuer" and "client"; "" is the server's name
+	JWTSecret string   `json:",omitempty"` // "" or the reference to a secret that tokens are signed with (HS256)
+	APIKeys   string   `json:",omitempty"` // "" or the reference to the keys that the kind "client" accepts
+	Roles     *Roles   `json:",omitempty"`
+	Tenants   *Tenants `json:",omitempty"`
 }
 
 // Secrets gives the values of the server's environment that stand for a secret in the keychain, by variable.
@@ -119,12 +132,18 @@ func (c *Config) makeAbsolute(dir string) {
 		return filepath.Join(dir, p)
 	}
 	c.Store.KeyFile = abs(c.Store.KeyFile)
+	if c.Audit != nil {
+		c.Audit.Dir = abs(c.Audit.Dir)
+	}
 	for name, a := range c.Accounts {
 		a.CAFile = abs(a.CAFile)
 		c.Accounts[name] = a
 	}
 	for name, s := range c.Servers {
 		s.Cwd = abs(s.Cwd)
+		if s.Policy != nil {
+			s.Policy.File = abs(s.Policy.File)
+		}
 		c.Servers[name] = s
 	}
 }

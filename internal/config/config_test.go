@@ -134,8 +134,8 @@ func TestParseRefuses(t *testing.T) {
 		{"open comment", "{} /*", []string{`c:1:4: the file ends too early: a bracket, a quote or a comment is still open`}},
 		{"backslashes", `{"store": {"keyFile": "C:\` + canary + `"}}`, []string{`c:1:23: this text in quotes is not valid JSON: write \\ for a backslash, \" for a quote, \n for a line end`}},
 		{"no quotes", `{"store": ` + strings.ReplaceAll(canary, "-", "") + `}`, []string{`c:1:11: not a JSON value: text needs double quotes`}},
-		{"columns count characters", "{ /* äöü */ \"x\": 1}", []string{`c:1:13: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
-		{"mark is no column", "\xef\xbb\xbf{\"x\": 1}", []string{`c:1:2: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
+		{"columns count characters", "{ /* äöü */ \"x\": 1}", []string{`c:1:13: x: unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`}},
+		{"mark is no column", "\xef\xbb\xbf{\"x\": 1}", []string{`c:1:2: x: unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`}},
 		{"too deep", `{"x": ` + strings.Repeat("[", 64), []string{`c:1:70: more than 64 levels of { and [`}},
 		{"too large", "{}" + strings.Repeat(" ", 4<<20), []string{`c: the file is larger than 4 MiB`}},
 
@@ -143,19 +143,19 @@ func TestParseRefuses(t *testing.T) {
 		{"other case", `{"mcpservers": {}}`, []string{`c:1:2: mcpservers: unknown key (did you mean "mcpServers"?)`}},
 		{"VS Code's key", `{"servers": {}}`, []string{`c:1:2: servers: unknown key (the servers stand in "mcpServers")`}},
 		{"underscore", `account: "client_id": "x", "preset": "github"`, []string{`c:1:21: accounts.a.client_id: unknown key (did you mean "clientId"?)`}},
-		{"escape codes in a key", "{\"\\u001b[31m\": 1}", []string{`c:1:2: "\x1b[31m": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
-		{"long key", `{"` + strings.Repeat("é", 100) + `": 1}`, []string{`c:1:2: "` + strings.Repeat(`\u00e9`, 32) + `"…: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
-		{"empty key", `{"": 1}`, []string{`c:1:2: "": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`}},
+		{"escape codes in a key", "{\"\\u001b[31m\": 1}", []string{`c:1:2: "\x1b[31m": unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`}},
+		{"long key", `{"` + strings.Repeat("é", 100) + `": 1}`, []string{`c:1:2: "` + strings.Repeat(`\u00e9`, 32) + `"…: unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`}},
+		{"empty key", `{"": 1}`, []string{`c:1:2: "": unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`}},
 		{"repeated key", "{\"store\": {},\n \"store\": {}}", []string{`c:2:2: store: the key is there already, in line 1`}},
 		{"repeated key, written otherwise", "{\"store\": {},\n \"st\\u006fre\": {}}", []string{`c:2:2: store: the key is there already, in line 1`}},
 		{"repeated key, deep in an unknown one", `{"x": [{"y": 1, "y": 2}]}`, []string{
-			`c:1:2: x: unknown key; here belong: $schema, accounts, desktop, mcpServers, store`,
+			`c:1:2: x: unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`,
 			`c:1:17: x[0].y: the key is there already, in line 1`,
 		}},
 		{"half a surrogate", `server: "command": "\ud83d"`, []string{`c:1:34: mcpServers.s.command: \ud800 to \udfff are written in pairs only`}},
 		{"half a surrogate in a key", `{"\udc00": 1}`, []string{
 			`c:1:2: "\ufffd": \ud800 to \udfff are written in pairs only`,
-			`c:1:2: "\ufffd": unknown key; here belong: $schema, accounts, desktop, mcpServers, store`,
+			`c:1:2: "\ufffd": unknown key; here belong: $schema, accounts, audit, desktop, mcpServers, store`,
 		}},
 
 		{"wrong types", `{"$schema": 1, "store": [], "accounts": "` + canary + `", "mcpServers": null}`, []string{
@@ -266,7 +266,6 @@ func TestParseRefuses(t *testing.T) {
 			`c:1:93: mcpServers.t.maxMessage: must be a whole number from 4096 to 1073741824`,
 			`c:1:135: mcpServers.u.maxMessage: must be a whole number from 4096 to 1073741824`,
 		}},
-		{"policy", `server: "command": "c", "policy": {}`, []string{`c:1:49: mcpServers.s.policy: not supported by this version of mcp-valet: nothing would hold the server to it`}},
 
 		{"auth on nothing", `server: "command": "c", "auth": {"tokenEnv": "T"}`, []string{`c:1:47: mcpServers.s.auth: needs "account", or a "kind" that needs none`}},
 		{"account without one", `server: "command": "c", "auth": {"kind": "account"}`, []string{`c:1:47: mcpServers.s.auth: the kind "account" needs "account", the name of one`}},
@@ -276,11 +275,7 @@ func TestParseRefuses(t *testing.T) {
 		{"account of another case", `{"accounts": {"work": {"preset": "github"}}, "mcpServers": {"s": {"command": "c", "auth": {"account": "Work"}}}}`, []string{`c:1:103: mcpServers.s.auth.account: there is no account Work (did you mean "work"?)`}},
 		{"account for another kind", `{"accounts": {"work": {"preset": "github"}}, "mcpServers": {"s": {"command": "c", "auth": {"kind": "secret", "account": "work"}}}}`, []string{`c:1:91: mcpServers.s.auth: "account" belongs to the kind "account"`}},
 		{"token for none", `server: "command": "c", "auth": {"kind": "none", "tokenEnv": "T"}`, []string{`c:1:47: mcpServers.s.auth: the kind "none" has no token for "tokenEnv" and "renew"`}},
-		{"unknown kind", `server: "command": "c", "auth": {"kind": "` + canary + `"}`, []string{`c:1:56: mcpServers.s.auth.kind: must be one of: "account", "none", "secret"`}},
-		{"kinds to come", `{"mcpServers": {"s": {"command": "c", "auth": {"kind": "issuer"}}, "t": {"command": "c", "auth": {"kind": "client"}}}}`, []string{
-			`c:1:56: mcpServers.s.auth.kind: "issuer" is not supported by this version of mcp-valet`,
-			`c:1:107: mcpServers.t.auth.kind: "client" is not supported by this version of mcp-valet`,
-		}},
+		{"unknown kind", `server: "command": "c", "auth": {"kind": "` + canary + `"}`, []string{`c:1:56: mcpServers.s.auth.kind: must be one of: "account", "client", "issuer", "none", "secret"`}},
 		{"renewal of what has none", `server: "command": "c", "auth": {"kind": "secret", "renew": "meta"}`, []string{`c:1:47: mcpServers.s.auth: the kind "secret" has a token that does not renew, and nothing for "renew"`}},
 		{"unknown renewal", `server: "command": "c", "auth": {"kind": "secret", "renew": "on"}`, []string{`c:1:75: mcpServers.s.auth.renew: must be one of: "file", "meta", "off", "restart", "restart-exclusive"`}},
 		{"renewal at an error of what has none", `server: "command": "c", "auth": {"kind": "secret", "onUnauthorized": ["401"]}`, []string{`c:1:47: mcpServers.s.auth: "onUnauthorized" has a token renewed: it needs "account", and another "renew" than "off"`}},

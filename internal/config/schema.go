@@ -26,6 +26,7 @@ func (r *reader) config() *Config {
 		"$schema": func(n node) { r.text(n) },
 		"store":   func(n node) { c.Store = r.store(n) },
 		"desktop": func(n node) { c.Desktop = r.desktop(n) },
+		"audit":   func(n node) { c.Audit = r.audit(n) },
 		"accounts": func(n node) {
 			r.entries(n, true, func(name string, key, value node) {
 				r.checkName(name, key)
@@ -97,6 +98,8 @@ func (r *reader) account(name string, n node) Account {
 		"caFile":       r.into(&a.CAFile),
 		"proxy":        func(n node) { a.Proxy = r.proxy(n) },
 		"export":       func(n node) { a.Export = r.flag(n) },
+		"roles":        func(n node) { a.Roles = r.roles(n) },
+		"tenants":      func(n node) { a.Tenants = r.tenants(n) },
 	}, nil)
 	switch {
 	case has == nil:
@@ -173,7 +176,8 @@ func (r *reader) server(n node, uses *[]use) Server {
 		"cwd":        func(n node) { s.Cwd = r.plainText(n) },
 		"auth":       func(n node) { s.Auth = r.auth(n, uses) },
 		"maxMessage": func(n node) { s.MaxMessage = r.number(n, leastMessage, mostMessage) },
-		"policy":     func(n node) { r.refuse(n, later+": nothing would hold the server to it") },
+		"policy":     func(n node) { s.Policy = r.policy(n) },
+		"pin":        func(n node) { r.refuse(n, later+": nothing would compare what the server says of its tools") },
 	}, fromElsewhere)
 	if has == nil {
 		return s

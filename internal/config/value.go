@@ -44,6 +44,8 @@ func accountValue(a Account) any {
 		{"endpoints", endpointsValue(a.Endpoints)},
 		{"caFile", textValue(a.CAFile)},
 		{"proxy", textValue(a.Proxy)},
+		{"roles", rolesValue(a.Roles)},
+		{"tenants", tenantsValue(a.Tenants)},
 		{"export", implied{false}},
 	}
 	if a.Export {
@@ -77,6 +79,9 @@ func serverValue(s Server) any {
 	if s.MaxMessage != 0 {
 		v[len(v)-1].value = s.MaxMessage
 	}
+	if s.Policy != nil { // without one, what stands there stays: no edit takes a policy away by leaving it out
+		v = append(v, member{"policy", policyValue(s.Policy)})
+	}
 	return v
 }
 
@@ -104,6 +109,12 @@ func authValue(a *Auth) any {
 		{"tokenEnv", textValue(a.TokenEnv)},
 		{"renew", textValue(a.Renew)},
 		{"onUnauthorized", listValue(a.OnUnauthorized)},
+		{"user", textValue(a.User)},
+		{"audience", textValue(a.Audience)},
+		{"jwtSecret", textValue(a.JWTSecret)},
+		{"apiKeys", textValue(a.APIKeys)},
+		{"roles", rolesValue(a.Roles)},
+		{"tenants", tenantsValue(a.Tenants)},
 	}
 	if a.Kind == "account" && a.Account != "" {
 		v[0].value = implied{a.Kind}

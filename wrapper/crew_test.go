@@ -36,6 +36,7 @@ type crew struct {
 	code   int           // what it has returned
 
 	tokenFile string
+	guard     wrapper.Guard // set before it begins
 	log       buffer
 
 	mu    sync.Mutex
@@ -103,7 +104,7 @@ func (c *crew) work(t *testing.T, f func()) {
 			defer close(c.end)
 			c.code, _ = wrapper.RunOn(t.Context(), wrapper.Options{
 				Name: "kb", Account: "work", Starter: c.starter, SignIns: &signIns{}, In: in, Out: c.out, Err: &c.log, Environ: []string{},
-				Renewal: c.how, TokenFile: c.tokenFile, Stop: c.stop, Unauthorized: c.texts, Snapshot: c.snapshot,
+				Renewal: c.how, TokenFile: c.tokenFile, Stop: c.stop, Unauthorized: c.texts, Snapshot: c.snapshot, Guard: c.guard,
 			}, c.start, nil)
 			c.ended = time.Now()
 		}()

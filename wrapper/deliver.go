@@ -62,6 +62,7 @@ func (r *relay) deliverToken(with Start) bool {
 		return false
 	}
 	r.with = with
+	r.tellRoles(r.user.Swap(with.User), with.User)
 	r.renewal.inForce(with)
 	return true
 }

@@ -25,14 +25,16 @@ var (
 
 // request is one that the server has not answered.
 type request struct {
-	id      frame.ID
-	seq     int
-	calls   bool           // a tool: asking twice may do twice
-	greets  bool           // it is the client's initialize
-	listens bool           // it is a subscription, which stays open (MCP 2026-07-28)
-	kept    *frame.Message // itself, where it may have to be sent again
-	unsent  bool           // it did not reach the server
-	topic   *topic         // what its answer tells of the server; nil for nothing
+	id       frame.ID
+	seq      int
+	calls    bool           // a tool: asking twice may do twice
+	decision *Decision      // nil where nothing was decided
+	list     uint8          // 1 + the place in lists of what a policy filters; 0 for all else
+	greets   bool           // it is the client's initialize
+	listens  bool           // it is a subscription, which stays open (MCP 2026-07-28)
+	kept     *frame.Message // itself, where it may have to be sent again
+	unsent   bool           // it did not reach the server
+	topic    *topic         // what its answer tells of the server; nil for nothing
 }
 
 // pending are the requests that wait for an answer, by the key of their id. It is safe for concurrent use.
@@ -41,16 +43,19 @@ type pending struct {
 	waiting map[string]request
 	seq     int
 	settled bool
+	filters bool          // lists are
 	keeps   bool          // requests that may be repeated
 	size    int           // of those that are kept, in bytes
 	open    int           // of those that wait: subscriptions, which no answer ends
 	none    chan struct{} // closed when nothing else waits; nil until somebody wants to know
 }
 
-func newPending(keeps bool) *pending { return &pending{waiting: map[string]request{}, keeps: keeps} }
+func newPending(keeps, filters bool) *pending {
+	return &pending{waiting: map[string]request{}, keeps: keeps, filters: filters}
+}
 
 // add notes a request before it is sent; the error says why it must not be.
-func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
+func (p *pending) add(m *frame.Message, about *topic, decided *Decision) (key string, err error) {
 	key = m.ID.Key()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,7 +69,10 @@ func (p *pending) add(m *frame.Message, about *topic) (key string, err error) {
 		return key, errCrowded
 	}
 	p.seq++
-	r := request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", greets: m.Method == "initialize", topic: about}
+	r := request{id: m.ID, seq: p.seq, calls: m.Method == "tools/call", greets: m.Method == "initialize", topic: about, decision: decided}
+	if p.filters {
+		r.list = uint8(1 + slices.Index(lists, m.Method))
+	}
 	if r.listens = m.Method == methodListen; r.listens {
 		r.kept = kept(m)
 		p.open++

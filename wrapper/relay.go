@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mcp-valet/wrapper/frame"
+	"mcp-valet/wrapper/policy"
 )
 
 // JSON-RPC error codes of our answers. MCP reserves -32020 to -32099 for itself.
@@ -115,6 +116,7 @@ type relay struct {
 	fate    atomic.Pointer[string]          // what became of the server, once it is known
 	deaf    bool                            // the server takes no more messages; under session.mu
 	adopted sync.Map                        // keys of subscriptions that another server has acknowledged already
+	user    atomic.Pointer[policy.User]     // whose token it has, for the policy; nil where nobody is known
 	inMeta  atomic.Pointer[json.RawMessage] // the token for each request, as JSON; nil for none
 	drained bool                            // its last words have been waited for; for one goroutine at a time, as is the next
 	waited  bool                            // and what was under way to it
@@ -145,7 +147,11 @@ func (r *relay) handle(m *frame.Message) {
 
 // request passes a request on, or answers it.
 func (r *relay) request(m *frame.Message) {
-	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version))
+	decided, may := r.permits(m)
+	if !may {
+		return
+	}
+	key, err := r.pending.add(m, r.rec.topicOf(m, r.hello.version), decided)
 	switch {
 	case errors.Is(err, errSettled):
 		r.tell(m.ID, codeServerGone, *r.fate.Load()+unanswered)
@@ -268,6 +274,17 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 		r.rec.unmark()
 	case m.Method == methodAcknowledged && r.adopts(m):
 		return // the client was told by the server before
+	}
+	if ours {
+		r.o.Guard.answered(&asked, line)
+	}
+	if ours && asked.list != 0 {
+		whole := line
+		line = r.o.Guard.filter(r.user.Load(), r.o, asked.id, lists[asked.list-1], line, r.err)
+		if asked.topic != nil {
+			r.rec.answer(asked.topic, whole, took) // for whoever looks at it next, with roles of their own
+			asked.topic = nil
+		}
 	}
 	if ours && r.withhold(&asked, line) {
 		return

@@ -9,6 +9,7 @@ import (
 
 	"mcp-valet/keyring"
 	"mcp-valet/wrapper/frame"
+	"mcp-valet/wrapper/policy"
 )
 
 // session is one client from its first message to its end, and whoever answers it: the gate, or a relay with a server.
@@ -30,8 +31,9 @@ type session struct {
 	era   era
 
 	crashes      crashes
-	refused      atomic.Bool            // a server has answered initialize with an error
-	served       atomic.Pointer[object] // what a server answered to initialize; nil before that
+	user         atomic.Pointer[policy.User] // who was last known; nil for nobody
+	refused      atomic.Bool                 // a server has answered initialize with an error
+	served       atomic.Pointer[object]      // what a server answered to initialize; nil before that
 	renewal      renewal
 	unauthorized unauthorized
 	repeating    bool             // a request is handled once more, and not by the client's reader
@@ -232,6 +234,9 @@ func (s *session) ask(ctx context.Context, effort Effort) <-chan result {
 		s.starts.take()
 		defer s.starts.pass()
 		start, err := s.o.Starter.Start(ctx, effort)
+		if start.User != nil {
+			s.user.Store(start.User)
+		}
 		got <- result{start, err}
 	})
 	return got
@@ -244,12 +249,13 @@ func (s *session) newRelay(with Start) (*relay, error) {
 		return nil, err
 	}
 	r := &relay{
-		session: s, label: s.o.label(), server: child, pending: newPending(len(s.unauthorized.texts) > 0), max: s.o.maxMessage(),
+		session: s, label: s.o.label(), server: child, pending: newPending(len(s.unauthorized.texts) > 0, s.o.Guard.Policy != nil), max: s.o.maxMessage(),
 		with: with, quit: make(chan struct{}), installed: make(chan struct{}),
 		superseded: make(chan struct{}), verdict: make(chan bool, 1), gone: make(chan struct{}),
 	}
 	r.masker.Store(newMasker(s.secretsOf(with)))
 	r.setMeta(with.Token)
+	r.user.Store(with.User)
 	r.life.waits = make(chan struct{}, 1)
 	r.life.canRemedy = !with.Token.IsZero() && s.o.SignIns != nil && !s.remedied
 	s.rec.become(with.Subject)

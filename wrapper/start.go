@@ -7,6 +7,7 @@ import (
 
 	"mcp-valet/keyring"
 	"mcp-valet/refresh"
+	"mcp-valet/wrapper/policy"
 )
 
 // Effort is how much may be done to have a server's credential.
@@ -36,6 +37,7 @@ type Start struct {
 	Server  Server
 	Token   keyring.Secret // zero for none
 	Subject string         // whose token it is, as far as known; also beside an error
+	User    *policy.User   // for the policy: from a verified token; nil where nobody is known; also beside an error
 
 	// Due is when a new token should be had, and Ends when this one ends; zero where that is not known, or cannot be
 	// helped. They are times of the wall clock: a machine that sleeps ages, too.

@@ -85,6 +85,23 @@ func (r *recorder) harmless(tool string) bool {
 	return said && all
 }
 
+// hints are a tool's annotations, as the server last told them; nil where nothing is known.
+func (r *recorder) hints(tool string) object {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil {
+		return nil
+	}
+	for _, t := range r.known.Talks {
+		for method, page := range t.Lists {
+			if hints, there := hintsOf(page, tool); there && strings.HasPrefix(method, "tools/list") {
+				return hints
+			}
+		}
+	}
+	return nil
+}
+
 // hintsOf are the annotations of a tool in a page of tools.
 func hintsOf(page json.RawMessage, tool string) (hints object, there bool) {
 	var tools []object

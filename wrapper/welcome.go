@@ -145,6 +145,7 @@ func (g *gate) handOver(r *relay) {
 		for _, m := range g.old.pending.takeListens() {
 			r.adopt(m)
 		}
+		g.s.tellRoles(g.old.user.Load(), r.user.Load())
 		g.letGo()
 		version := g.s.hello.version
 		defer g.s.tasks.Go(func() { r.compareLists(version) }) // behind what waits

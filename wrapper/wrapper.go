@@ -50,6 +50,8 @@ type Options struct {
 	In       io.Reader
 	Out, Err io.Writer
 
+	Guard Guard // what the users may do, and who is told
+
 	Renewal      Renewal            // how a new token reaches the server while it runs
 	TokenFile    string             // for RenewFile: the file, which is this session's alone; it is removed at the end
 	Unauthorized []string           // texts in a server's errors that say that it does not take its token; nil for none

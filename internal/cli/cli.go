@@ -29,7 +29,7 @@ type app struct {
 
 // command is one row of the table of commands.
 type command struct {
-	name    string // one word, or two ("secret set")
+	name    string // one word, or two or three ("secret set")
 	args    string // its arguments as the usage line shows them
 	short   string // one sentence for the list of commands
 	long    string // what else a person must know
@@ -51,7 +51,10 @@ func commands() []command {
 	return []command{
 		installCommand, uninstallCommand, reapplyCommand,
 		loginCommand, logoutCommand, statusCommand, runCommand,
+		issuerInitCommand, issuerJWKSCommand, issuerIssueCommand, issuerListCommand, issuerRevokeCommand,
 		tokenCommand, credentialCommand, secretSetCommand, secretRmCommand, trustCommand,
+		auditTailCommand, auditShowCommand, auditVerifyCommand, auditExportCommand,
+		policyCheckCommand, policyExplainCommand, policyTestCommand,
 		configCheckCommand, configEditCommand, configPathCommand,
 		purgeCommand, demoCommand, completionCommand, versionCommand,
 		agentCommand, signInCommand, completeCommand, demoServerCommand,
@@ -96,9 +99,9 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	return a.runCommand(ctx, c, rest)
 }
 
-// find looks up the command that words begin with; a name of two words goes before a name of one.
+// find looks up the command that words begin with; a longer name goes before a shorter one.
 func (a *app) find(words []string) (command, []string, error) {
-	for n := min(2, len(words)); n > 0; n-- {
+	for n := min(3, len(words)); n > 0; n-- {
 		name := strings.Join(words[:n], " ")
 		if i := slices.IndexFunc(a.table, func(c command) bool { return c.name == name }); i >= 0 {
 			return a.table[i], words[n:], nil

@@ -15,6 +15,7 @@ import (
 	"mcp-valet/internal/config"
 	"mcp-valet/internal/person"
 	"mcp-valet/refresh"
+	"mcp-valet/wrapper/audit"
 )
 
 var configPathCommand = command{
@@ -68,6 +69,14 @@ func (a *app) configCheck() error {
 	for _, name := range sortedKeys(cfg.Servers) {
 		if _, err := describe(cfg, name); err != nil {
 			wrong = append(wrong, &config.Error{Path: cfg.Path, Key: "mcpServers." + name, Msg: err.Error()})
+		}
+		if _, err := compilePolicy(cfg, name); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	if cfg.Audit != nil && cfg.Audit.OTLP != "" {
+		if err := audit.CheckEndpoint(cfg.Audit.OTLP); err != nil {
+			wrong = append(wrong, &config.Error{Path: cfg.Path, Key: "audit.otlp", Msg: err.Error()})
 		}
 	}
 	if len(wrong) > 0 {

@@ -24,6 +24,13 @@ func RunsIf(file string) {
 	}
 }
 
+// MintFor is how long tokens live that are made for a server; "" changes nothing.
+func MintFor(life string) {
+	if d, err := time.ParseDuration(life); err == nil {
+		mintLife = d
+	}
+}
+
 // AskSignIn has a person sign in, as a launcher does.
 func AskSignIn(ctx context.Context, account, server string, quiet bool) error {
 	a := &app{stdin: os.Stdin, stdout: io.Discard, stderr: io.Discard}

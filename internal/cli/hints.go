@@ -202,7 +202,7 @@ func plainly(err error) string {
 
 // commandIn finds the commands that a hint names. It is compiled for the first hint: most runs give none.
 var commandIn = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`\bmcp-valet ((?:config|credential|install|login|logout|purge|reapply|secret|status|token|trust|uninstall)\b)`)
+	return regexp.MustCompile(`\bmcp-valet ((?:audit|config|credential|install|issuer|login|logout|policy|purge|reapply|secret|status|token|trust|uninstall)\b)`)
 })
 
 // here gives the commands in a hint the options that say where the config, state and store of this run are: typed as it

@@ -17,16 +17,18 @@ const module = "mcp-valet"
 // mayImport says which packages of this module a package may import: the arrows of the map in README.md.
 var mayImport = map[string][]string{
 	"":                   {"internal/cli"},
-	"internal/cli":       {"install", "wrapper", "refresh", "keyring", "internal/config", "internal/person", "internal/demo", "wrapper/proc"},
+	"internal/cli":       {"install", "wrapper", "refresh", "keyring", "internal/config", "internal/person", "internal/demo", "internal/issuer", "wrapper/proc", "wrapper/policy", "wrapper/audit"},
 	"internal/config":    {"keyring", "internal/overwrite"},
 	"internal/person":    {},
-	"internal/issuer":    {},
+	"internal/issuer":    {"keyring"},
 	"internal/demo":      {"internal/issuer"},
 	"internal/soak":      {},
 	"install":            {"keyring", "internal/overwrite"},
 	"internal/overwrite": {},
 	"wrapper":            {"refresh", "keyring", "wrapper/frame", "wrapper/policy", "wrapper/audit", "wrapper/proc"},
 	"wrapper/frame":      {},
+	"wrapper/policy":     {},
+	"wrapper/audit":      {},
 	"wrapper/proc":       {},
 	"refresh":            {"keyring"},
 	"keyring":            {},
@@ -34,17 +36,18 @@ var mayImport = map[string][]string{
 
 // homes says which packages may import an outside library (by the beginning of its path); each has one home.
 var homes = map[string][]string{
-	"github.com/zalando/go-keyring": {"keyring"},
-	"github.com/godbus/dbus":        {"keyring", "internal/person"},
-	"github.com/esiqveland/notify":  {"internal/person"},
-	"filippo.io/age":                {"keyring"},
-	"golang.org/x/oauth2":           {"refresh"},
-	"github.com/golang-jwt/jwt":     {"refresh", "internal/issuer"},
-	"github.com/spf13/pflag":        {"internal/cli"},
-	"github.com/tailscale/hujson":   {"internal/config", "install"},
-	"golang.org/x/term":             {"internal/person"},
-	"rsc.io/qr":                     {"internal/person"},
-	"golang.org/x/sys":              {"keyring", "wrapper/proc", "wrapper/frame", "wrapper", "internal/cli", "internal/person", "internal/config", "install"},
+	"github.com/zalando/go-keyring":    {"keyring"},
+	"github.com/godbus/dbus":           {"keyring", "internal/person"},
+	"github.com/esiqveland/notify":     {"internal/person"},
+	"filippo.io/age":                   {"keyring"},
+	"golang.org/x/oauth2":              {"refresh"},
+	"github.com/golang-jwt/jwt":        {"refresh", "internal/issuer"},
+	"github.com/spf13/pflag":           {"internal/cli"},
+	"github.com/tailscale/hujson":      {"internal/config", "install"},
+	"github.com/cedar-policy/cedar-go": {"wrapper/policy"},
+	"golang.org/x/term":                {"internal/person"},
+	"rsc.io/qr":                        {"internal/person"},
+	"golang.org/x/sys":                 {"keyring", "wrapper/proc", "wrapper/frame", "wrapper/audit", "wrapper", "internal/cli", "internal/person", "internal/config", "install"},
 }
 
 // goPackage is the part of `go list -json` that the test reads.

@@ -137,10 +137,14 @@ func withConfig(keys []keyring.Key, cfg *config.Config) []keyring.Key {
 		for _, ref := range server.Secrets() {
 			keys = append(keys, keyring.SecretKey(ref.Owner, ref.Key))
 		}
+		for _, ref := range server.Auth.References() {
+			keys = append(keys, keyring.SecretKey(ref.Owner, ref.Key))
+		}
 		if server.Auth != nil && server.Auth.Kind == "secret" {
 			keys = append(keys, keyring.SecretKey(name, server.Auth.TokenEnv))
 		}
 	}
+	keys = append(keys, issuerKey, issuerPublic, keyring.AuditKey(), keyring.AuditCountKey())
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
@@ -173,7 +177,15 @@ func (a *app) sayPurge(p *purgeKeys, cfg *config.Config, state string) {
 			a.sayf("    %s of %s", s.Key, s.Owner)
 		}
 	}
-	if len(p.others) > 0 {
+	issues := func(k keyring.Key) bool { return k == issuerKey || k == issuerPublic }
+	if slices.ContainsFunc(p.others, issues) {
+		a.sayf("The local issuer's key. No token that it has made is good any more where it is checked by mcp-valet.")
+	}
+	audits := func(k keyring.Key) bool { return k == keyring.AuditKey() || k == keyring.AuditCountKey() }
+	if slices.ContainsFunc(p.others, audits) {
+		a.sayf("The key of the audit log, and how long the log is.")
+	}
+	if slices.ContainsFunc(p.others, func(k keyring.Key) bool { return !issues(k) && !audits(k) }) {
 		a.sayf("What you agreed to for servers.")
 	}
 	if names := serversIn(p.records); len(names) > 0 {

@@ -105,7 +105,7 @@ func removableRecords(state string, kept []install.Record) ([]install.Record, er
 }
 
 // purgedFolders lie in the state folder and hold nothing that is not made again when it is needed.
-var purgedFolders = []string{snapshotsFolder, tokensFolder, "backups", "keys", "accounts", "locks"}
+var purgedFolders = []string{snapshotsFolder, tokensFolder, "backups", "keys", "accounts", "audit", "locks", issuerFolder}
 
 // purgeFiles lists what is to be removed besides the keychain's records: folders, what edits of the config have left, and
 // the key that the sealed store made for itself.

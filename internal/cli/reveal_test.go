@@ -20,8 +20,16 @@ var mayReveal = []string{
 	"install: replacements",           // looked for in backups and on the screen, to take it out
 	"internal/cli: app.credentialGet", // to a script, where the account says "export": true
 	"internal/cli: revealTo",          // back among the arguments in our config, where it stayed with the person's consent
+	"internal/cli: auditKeys.counted", // how long the log was, which nobody is to change
+	"internal/cli: auditKeys.load",    // the key of the audit log's signatures
 	"internal/cli: app.secretSet",     // its length alone
 	"internal/cli: app.token",
+	"internal/cli: app.issue",  // to whoever asked for a token of the local issuer
+	"internal/cli: findKey",    // hashed, to be compared
+	"internal/cli: parseKeys",  // hashed
+	"internal/cli: readPublic", // what is public, and kept with the secrets since nobody is to change it
+	"internal/issuer: ParseSigner",
+	"internal/issuer: SecretSigner",
 	"keyring: Secret.Equal",
 	"keyring: decodeRecord",
 	"keyring: encodeCredential",
@@ -33,6 +41,7 @@ var mayReveal = []string{
 	"refresh: Client.grantForm",  // to the token endpoint that the credential records
 	"refresh: Client.postStyled", // the client secret
 	"refresh: Client.revoke",
+	"refresh: Keys.checkSecret",
 	"refresh: decodeJWT",
 	"refresh: signedToken.signedBy",
 	"wrapper: Options.putFile", // into the file that a server reads, where that is how it gets its token

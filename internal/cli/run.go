@@ -71,8 +71,9 @@ func (a *app) serve(ctx context.Context, l *launch, reason error) error {
 		Refusal: func(err error) string { told = true; return a.refusalText(err) },
 		Name:    l.name, Account: l.account, Starter: l.starter, SignIns: l.signIns, Snapshot: l.snapshot,
 		MaxMessage: l.maxMessage, Renewal: l.renewal, TokenFile: l.tokenFile,
-		Unauthorized: l.unauthorized,
+		Unauthorized: l.unauthorized, Guard: l.guard.options(),
 	}
+	defer l.guard.close()
 	code, err := 0, reason
 	if reason == nil {
 		code, err = wrapper.Run(ctx, options)
@@ -122,6 +123,7 @@ type launch struct {
 	renewal       wrapper.Renewal
 	tokenFile     string   // for wrapper.RenewFile
 	unauthorized  []string // for wrapper.Options
+	guard         *guard   // nil for none
 }
 
 // prepare finds out what to start.
@@ -160,8 +162,13 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	l := &launch{name: name, account: now.Account, maxMessage: entry.MaxMessage}
 	server := wrapper.Server{Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv}
 	if now.TokenEnv == "" && len(refs) == 0 {
-		server.Path, err = a.preparePlain(ctx, cfg, now)
-		l.starter = wrapper.Fixed{Server: server}
+		if server.Path, err = a.preparePlain(ctx, cfg, now); err != nil {
+			return l, err
+		}
+		if l.starter, err = plainStarter(server, entry); err != nil {
+			return l, err
+		}
+		l.guard, err = a.guardOf(cfg, name, nil)
 		return l, err
 	}
 	store, err := a.openStore(cfg, startLimit)
@@ -172,9 +179,19 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.guard, err = a.guardOf(cfg, name, store); err != nil {
+		return nil, err
+	}
 	l.snapshot = snapshotPath(state, now)
-	st := &entryStarter{app: a, cfg: cfg, store: store, state: state, entry: entry, refs: refs, now: now, server: server}
+	st := &entryStarter{app: a, cfg: cfg, store: store, state: state, entry: entry, refs: refs, now: now, server: server, revoked: &revocations{}}
 	l.starter = st
+	if kind := st.kind(); kind == "issuer" || kind == "client" {
+		l.guard.revoked = st.Revoked
+		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
+		if l.renewal == wrapper.RenewFile {
+			sweepTokenFiles(state)
+		}
+	}
 	if now.Account != "" {
 		account, err := resolveAccount(now.Account, cfg.Accounts[now.Account])
 		if err != nil {

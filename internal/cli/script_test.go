@@ -20,9 +20,16 @@ func TestMain(m *testing.M) {
 		"mcp-valet": func() {
 			cli.NoKeychain()
 			cli.RunsIf(filepath.Join(os.Getenv("HOME"), "client-runs"))
+			cli.MintFor(os.Getenv("TEST_MINT_LIFE"))
 			os.Exit(cli.Main(os.Args[1:]))
 		},
 		"ask-signin": askSignIn,
+		"audit-append": func() {
+			if err := cli.AppendAudit(os.Args[1:]); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
 	})
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -116,11 +118,9 @@ func serversWithSecret(cfg *config.Config, name, key string) []string {
 			servers = append(servers, server)
 			continue
 		}
-		for _, ref := range entry.Secrets() {
-			if ref.Owner == name && ref.Key == key {
-				servers = append(servers, server)
-				break
-			}
+		refs := slices.AppendSeq(entry.Auth.References(), maps.Values(entry.Secrets()))
+		if slices.Contains(refs, config.Reference{Owner: name, Key: key}) {
+			servers = append(servers, server)
 		}
 	}
 	return sorted(servers)

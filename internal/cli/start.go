@@ -29,6 +29,10 @@ type entryStarter struct {
 	refs   map[string]config.Reference
 	now    *keyring.Trust
 	server wrapper.Server // what it is without its path and secrets
+
+	caller  atomic.Pointer[caller] // who is calling, as the last start found it
+	revoked *revocations
+	warned  bool // that nobody is asked who they are
 }
 
 // Start is for one goroutine at a time, as [wrapper.Starter] says.
@@ -41,6 +45,7 @@ func (s *entryStarter) Start(ctx context.Context, effort wrapper.Effort) (start 
 	if start.Server.Secrets, err = fetch(ctx, store, s.refs); err != nil {
 		return start, &about{account: s.now.Account, server: s.now.Server, err: err}
 	}
+	s.withhold(&start.Server)
 	switch {
 	case effort == wrapper.Bare:
 		return start, nil
@@ -48,8 +53,19 @@ func (s *entryStarter) Start(ctx context.Context, effort wrapper.Effort) (start 
 		return s.withAccount(ctx, store, start, effort)
 	case effort == wrapper.Refused:
 		return start, wrapper.ErrNoRemedy
-	case s.entry.Auth != nil && s.entry.Auth.Kind == "secret":
-		start.Token, err = secretToken(ctx, store, s.now.Server, s.now.TokenEnv)
+	case s.kind() == "issuer":
+		start, err = s.withIssuer(ctx, store, start)
+	case s.kind() == "client":
+		start, err = s.withClient(ctx, store, start)
+	case s.kind() == "secret":
+		if start.Token, err = secretToken(ctx, store, s.now.Server, s.now.TokenEnv); err == nil {
+			start, err = s.authenticate(ctx, start, s.given())
+		}
+	default:
+		start, err = s.authenticate(ctx, start, s.given())
+	}
+	if err != nil {
+		err = &about{server: s.now.Server, err: err}
 	}
 	return start, err
 }
@@ -75,7 +91,15 @@ func (s *entryStarter) withAccount(ctx context.Context, store *keyring.Store, st
 	if err != nil {
 		return start, &about{account: s.now.Account, err: err}
 	}
-	return s.app.addToken(ctx, start, &session{cfg: s.cfg, store: store, account: account, state: s.state}, effort)
+	start, err = s.app.addToken(ctx, start, &session{cfg: s.cfg, store: store, account: account, state: s.state}, effort)
+	if err != nil {
+		return start, err
+	}
+	by := &accountCaller{account: account, conf: s.cfg.Accounts[s.now.Account], state: s.state, subject: start.Subject, known: s.known()}
+	if start, err = s.authenticate(ctx, start, by); err != nil {
+		return start, aboutAccount(account, err)
+	}
+	return start, nil
 }
 
 // givenStarter starts a command that was given on the command line, which a person has agreed to already.

@@ -41,15 +41,19 @@ type statusReport struct {
 
 // accountStatus is one account. State is one of the accountStates.
 type accountStatus struct {
-	Name     string `json:"name"`
-	Issuer   string `json:"issuer,omitempty"`
-	State    string `json:"state"`
-	Subject  string `json:"sub,omitempty"`
-	Expires  string `json:"access_token_expires_at,omitempty"`
-	Renews   bool   `json:"renews"`
-	LastTry  string `json:"last_renewal_at,omitempty"`
-	Problem  string `json:"problem,omitempty"`
-	expiryAt time.Time
+	Name    string `json:"name"`
+	Issuer  string `json:"issuer,omitempty"`
+	State   string `json:"state"`
+	Subject string `json:"sub,omitempty"`
+	Expires string `json:"access_token_expires_at,omitempty"`
+	Renews  bool   `json:"renews"`
+	LastTry string `json:"last_renewal_at,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	// Roles are those that its token gives now, and RolesNote says where they come from, or why there are none.
+	Roles     []string `json:"roles,omitempty"`
+	RolesNote string   `json:"roles_note,omitempty"`
+	Tenant    string   `json:"tenant,omitempty"`
+	expiryAt  time.Time
 }
 
 // The states of an account.
@@ -141,6 +145,7 @@ func gatherAccount(ctx context.Context, cfg *config.Config, store *keyring.Store
 	}
 	s.Subject, s.Expires, s.Renews, s.expiryAt = cred.Subject, rfc3339(cred.Expiry), !cred.RefreshToken.IsZero(), cred.Expiry
 	s.State = accountState(cred, last, time.Now())
+	s.gatherRoles(ctx, cfg, state, cred)
 	return s
 }
 
@@ -192,13 +197,13 @@ func gatherServer(ctx context.Context, cfg *config.Config, store *keyring.Store,
 func (a *app) printStatus(r *statusReport) error {
 	fmt.Fprintf(a.stdout, "config  %s\nstore   %s\n\n", r.Config, r.Store)
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ACCOUNT\tSTATE\tUSER\tTOKEN UNTIL\tISSUER")
+	fmt.Fprintln(w, "ACCOUNT\tSTATE\tUSER\tTOKEN UNTIL\tISSUER\tROLES")
 	for _, s := range r.Accounts {
 		until := "-"
 		if !s.expiryAt.IsZero() {
 			until = s.expiryAt.Local().Format(time.DateTime)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, withProblem(s.State, s.Problem), cmpOr(person.Sanitize(s.Subject, 40), "-"), until, s.Issuer)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, withProblem(s.State, s.Problem), cmpOr(person.Sanitize(s.Subject, 40), "-"), until, s.Issuer, s.rolesText())
 	}
 	fmt.Fprintln(w, "\nSERVER\tACCOUNT\tTRUST\tNOTES")
 	for _, s := range r.Servers {

@@ -166,6 +166,9 @@ func trustLines(t *keyring.Trust) []trustLine {
 	if t.TokenEnv != "" {
 		lines = append(lines, trustLine{"token in", t.TokenEnv})
 	}
+	if t.Caller != "" {
+		lines = append(lines, trustLine{"caller", t.Caller})
+	}
 	return lines
 }
 
@@ -241,7 +244,7 @@ func describeEntry(cfg *config.Config, name string) (*keyring.Trust, error) {
 	if entry.Auth == nil {
 		return t, nil
 	}
-	t.TokenEnv = entry.Auth.TokenEnv
+	t.TokenEnv, t.Caller = entry.Auth.TokenEnv, describeCaller(cfg, entry.Auth)
 	if entry.Auth.Account == "" {
 		return t, nil
 	}

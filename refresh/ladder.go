@@ -202,13 +202,7 @@ func (l *Ladder) vet(ctx context.Context, c *keyring.Credential) (*keyring.Crede
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.wait())
-	defer cancel()
-	_, err = client.Verifier(filepath.Join(l.StateDir, "keys")).Verify(ctx, c.AccessToken)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, fmt.Errorf("%w: getting its keys takes long: %w", ErrUnreachable, ctx.Err())
-	case err != nil:
+	if _, err := client.Verifier(filepath.Join(l.StateDir, "keys")).VerifyWithin(ctx, l.wait(), c.AccessToken); err != nil {
 		return nil, err
 	}
 	return c, nil

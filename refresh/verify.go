@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -47,6 +48,18 @@ func (v *Verifier) Verify(ctx context.Context, token keyring.Secret) (*Claims, e
 		return nil, err
 	}
 	return v.checkClaims(t)
+}
+
+// VerifyWithin is [Verifier.Verify] for whoever waits for the issuer's keys no longer than limit. After that the error wraps
+// [ErrUnreachable] and the reason of ctx.
+func (v *Verifier) VerifyWithin(ctx context.Context, limit time.Duration, token keyring.Secret) (*Claims, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	claims, err := v.Verify(ctx, token)
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: getting its keys takes long: %w", ErrUnreachable, ctx.Err())
+	}
+	return claims, err
 }
 
 func refuse(why string) error { return fmt.Errorf("%w: %s", ErrToken, why) }

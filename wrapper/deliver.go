@@ -3,6 +3,7 @@ package wrapper
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"maps"
 	"os"
 
@@ -131,20 +132,35 @@ func splice(line []byte, from, to int, by []byte) []byte {
 
 // findMember is where the value of a member begins, of the object that begins at line[at]; 0 when there is none.
 func findMember(line []byte, at int, name string) int {
-	for i := skipSpace(line, at+1); line[i] == '"'; {
-		end := stringEnd(line, i)
-		value := memberValue(line, end)
-		var key string
-		if json.Unmarshal(line[i:end], &key) == nil && key == name {
+	for key, value := range membersOf(line, at) {
+		if key == name {
 			return value
 		}
-		i = skipSpace(line, skipValue(line, value))
-		if line[i] != ',' {
-			return 0
-		}
-		i = skipSpace(line, i+1)
 	}
 	return 0
+}
+
+// membersOf are the members of the object that begins at line[at], each with the place where its value begins. A key that
+// is no text is "".
+func membersOf(line []byte, at int) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for i := skipSpace(line, at+1); line[i] == '"'; {
+			end := stringEnd(line, i)
+			value := memberValue(line, end)
+			var key string
+			if json.Unmarshal(line[i:end], &key) != nil {
+				key = ""
+			}
+			if !yield(key, value) {
+				return
+			}
+			i = skipSpace(line, skipValue(line, value))
+			if line[i] != ',' {
+				return
+			}
+			i = skipSpace(line, i+1)
+		}
+	}
 }
 
 // skipValue is the place after the value that begins at line[i].

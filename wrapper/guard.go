@@ -116,6 +116,8 @@ func (r *relay) judge(m *frame.Message, a *policy.Action) *Decision {
 	}
 	if p.HasConditions() {
 		a.Time = d.at
+	}
+	if p.NeedsHints() {
 		r.hint(a)
 	}
 	d.Verdict = p.Decide(d.User, a)
@@ -191,7 +193,7 @@ func truth(v json.RawMessage) *bool {
 	return &b
 }
 
-// deny answers a request that may not be carried out, in a way that a model can act on.
+// denial is what a request is told that may not be carried out, in a way that a model can act on.
 func (g *Guard) denial(label string, a *policy.Action, d *Decision) string {
 	who, roles := "you have", "no role"
 	if u := d.User; u != nil {
@@ -229,11 +231,11 @@ var listKinds = map[string]policy.Kind{
 }
 
 // filter is the answer to a request for a list without what the user may not see.
-func (g *Guard) filter(user *policy.User, o *Options, id frame.ID, method string, line []byte, log *console) []byte {
-	less, err := g.filtered(user, o.Name, method, line)
+func (s *session) filter(user *policy.User, id frame.ID, method string, line []byte) []byte {
+	less, err := s.o.Guard.filtered(user, s.o.Name, method, line)
 	if err != nil {
-		log.note("a list of %s is not passed on: %v", o.label(), err)
-		return frame.AppendError(nil, id, codeBadAnswer, speaker+"the list of "+o.label()+" cannot be passed on, as it is not clear what it says")
+		s.err.note("a list of %s is not passed on: %v", s.o.label(), err)
+		return frame.AppendError(nil, id, codeBadAnswer, speaker+"the list of "+s.o.label()+" cannot be passed on, as it is not clear what it says")
 	}
 	return less
 }
@@ -243,18 +245,11 @@ var errRepeats = errors.New("a key is there twice")
 // repeats tells whether an object has two members of the same name.
 func repeats(line []byte, at int) bool {
 	seen := map[string]bool{}
-	for i := skipSpace(line, at+1); line[i] == '"'; {
-		end := stringEnd(line, i)
-		var key string
-		if json.Unmarshal(line[i:end], &key) != nil || seen[key] {
+	for key := range membersOf(line, at) {
+		if seen[key] {
 			return true
 		}
 		seen[key] = true
-		i = skipSpace(line, skipValue(line, memberValue(line, end)))
-		if line[i] != ',' {
-			return false
-		}
-		i = skipSpace(line, i+1)
 	}
 	return false
 }

@@ -64,7 +64,7 @@ func (g *gate) list(m *frame.Message) {
 	}
 	switch {
 	case t.Lists[key] != nil:
-		g.s.out.send(g.s.o.Guard.filter(g.s.user.Load(), g.s.o, m.ID, m.Method, resultLine(m.ID, t.Lists[key]), g.s.err))
+		g.s.out.send(g.s.filter(g.s.user.Load(), m.ID, m.Method, resultLine(m.ID, t.Lists[key])))
 	case m.Method == "tools/list":
 		g.standIn, g.guessed = true, true
 		g.answer(m, g.standInTools(m.Modern))

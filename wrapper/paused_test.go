@@ -23,53 +23,39 @@ func (p *pausing) Write(b []byte) (int, error) {
 	return p.Writer.Write(b)
 }
 
-// A server that crashes while the client reads nothing for two seconds is started again.
+// A server that crashes while the client reads nothing for two seconds is started again; while the server's answer is on its
+// way, or the launcher itself answers (a repeated id is refused).
 func TestCrashWhilePaused(t *testing.T) {
-	defer wrapper.AtItsPace()()
-	c := &crew{how: wrapper.RenewRestart}
-	c.work(t, func() {
-		p := &pausing{Writer: c.out.Writer}
-		c.out.Writer = p
-		c.ask("tools/list")
-		p.until.Store(time.Now().Add(2 * time.Second).UnixNano())
-		c.send(`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}`)
-		time.Sleep(10 * time.Millisecond)
-		// answered by the launcher itself, while the server's answer is on its way
-		c.send(`{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"x"}}`)
-		c.server(1).leave(7)
-		time.Sleep(3 * time.Second)
-		if c.ends(time.Second) {
-			t.Errorf("the session has ended: %d; %s", c.code, c.log.String())
-		} else if got := c.ask("tools/list"); !strings.Contains(got, `"by":2`) {
-			t.Errorf("%q", got)
-		}
-	})
-}
-
-// The same when a request is answered by the launcher.
-func TestCrashWhilePausedRefused(t *testing.T) {
-	defer wrapper.AtItsPace()()
-	c := &crew{how: wrapper.RenewRestart}
-	c.does = func(h *hand, m *message) {
+	mute := func(h *hand, m *message) {
 		if m.Method != "tools/call" {
 			h.answer(m)
 		}
 	}
-	c.work(t, func() {
-		p := &pausing{Writer: c.out.Writer}
-		c.out.Writer = p
-		c.ask("tools/list")
-		p.until.Store(time.Now().Add(2 * time.Second).UnixNano())
-		c.send(`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}`)
-		c.send(`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}`) // refused
-		c.server(1).leave(7)
-		time.Sleep(3 * time.Second)
-		if c.ends(time.Second) {
-			t.Errorf("the session has ended: %d; %s", c.code, c.log.String())
-		} else if got := c.ask("tools/list"); !strings.Contains(got, `"by":2`) {
-			t.Errorf("%q", got)
-		}
-	})
+	for name, tt := range map[string]struct {
+		does   func(*hand, *message)
+		second string
+	}{"answered": {nil, "b"}, "refused": {mute, "a"}} {
+		t.Run(name, func(t *testing.T) {
+			defer wrapper.AtItsPace()()
+			c := &crew{how: wrapper.RenewRestart, does: tt.does}
+			c.work(t, func() {
+				p := &pausing{Writer: c.out.Writer}
+				c.out.Writer = p
+				c.ask("tools/list")
+				p.until.Store(time.Now().Add(2 * time.Second).UnixNano())
+				c.send(`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x"}}`)
+				time.Sleep(10 * time.Millisecond)
+				c.send(`{"jsonrpc":"2.0","id":%q,"method":"tools/call","params":{"name":"x"}}`, tt.second)
+				c.server(1).leave(7)
+				time.Sleep(3 * time.Second)
+				if c.ends(time.Second) {
+					t.Errorf("the session has ended: %d; %s", c.code, c.log.String())
+				} else if got := c.ask("tools/list"); !strings.Contains(got, `"by":2`) {
+					t.Errorf("%q", got)
+				}
+			})
+		})
+	}
 }
 
 // A server that takes over dies while the client reads nothing, and a ping was answered at the gate.

@@ -278,20 +278,16 @@ func (r *relay) passBack(m *frame.Message, masks *messages) {
 	if ours {
 		r.o.Guard.answered(&asked, line)
 	}
-	if ours && asked.list != 0 {
-		whole := line
-		line = r.o.Guard.filter(r.user.Load(), r.o, asked.id, lists[asked.list-1], line, r.err)
-		if asked.topic != nil {
-			r.rec.answer(asked.topic, whole, took) // for whoever looks at it next, with roles of their own
-			asked.topic = nil
-		}
+	whole := line
+	if asked.list != 0 {
+		line = r.filter(r.user.Load(), asked.id, lists[asked.list-1], line)
 	}
 	if ours && r.withhold(&asked, line) {
 		return
 	}
 	r.out.send(line)
 	if asked.topic != nil {
-		r.rec.answer(asked.topic, line, took)
+		r.rec.answer(asked.topic, whole, took) // for whoever looks at it next, with roles of their own
 	}
 }
 

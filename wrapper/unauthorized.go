@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -70,36 +71,37 @@ func (r *recorder) harmless(tool string) bool {
 	if !r.marked {
 		return false
 	}
-	said, all := false, true
-	for _, t := range r.known.Talks {
-		for method, page := range t.Lists {
+	said := r.annotations(tool)
+	harms := func(hints object) bool { return !isTrue(hints["readOnlyHint"]) && !isTrue(hints["idempotentHint"]) }
+	return len(said) > 0 && !slices.ContainsFunc(said, harms)
+}
+
+// hints are a tool's annotations, as the server has told them; nil where nothing is known.
+func (r *recorder) hints(tool string) object {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if said := r.annotations(tool); len(said) > 0 {
+		return said[0]
+	}
+	return nil
+}
+
+// annotations are what is known to be said of a tool, in each version of the protocol; mu is held.
+func (r *recorder) annotations(tool string) (all []object) {
+	if r.known == nil {
+		return nil
+	}
+	for _, version := range slices.Sorted(maps.Keys(r.known.Talks)) {
+		for method, page := range r.known.Talks[version].Lists {
 			if !strings.HasPrefix(method, "tools/list") {
 				continue
 			}
 			if hints, there := hintsOf(page, tool); there {
-				said = true
-				all = all && (isTrue(hints["readOnlyHint"]) || isTrue(hints["idempotentHint"]))
+				all = append(all, hints)
 			}
 		}
 	}
-	return said && all
-}
-
-// hints are a tool's annotations, as the server last told them; nil where nothing is known.
-func (r *recorder) hints(tool string) object {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.known == nil {
-		return nil
-	}
-	for _, t := range r.known.Talks {
-		for method, page := range t.Lists {
-			if hints, there := hintsOf(page, tool); there && strings.HasPrefix(method, "tools/list") {
-				return hints
-			}
-		}
-	}
-	return nil
+	return all
 }
 
 // hintsOf are the annotations of a tool in a page of tools.

@@ -62,7 +62,7 @@ func (g *gate) wait() (*relay, os.Signal) {
 		case <-wake:
 			begin(func() *relay { return nil })
 		case <-tick:
-			begin(g.tick)
+			begin(func() *relay { g.tick(); return nil })
 		case f := <-found:
 			begin(func() *relay { return g.find(f) })
 		case done := <-step:
@@ -171,12 +171,11 @@ func (g *gate) lookNow() {
 }
 
 // tick looks whether something has changed while somebody waits, or a sign-in is under way.
-func (g *gate) tick() *relay {
+func (g *gate) tick() {
 	if g.obstacle == due && !g.undecided || g.obstacle == shut && len(g.held) > 0 {
 		g.lookQuietly()
 	}
 	g.watchPrompt()
-	return nil
 }
 
 // decide is what follows from a look for a credential: a server, or what those that wait are told.

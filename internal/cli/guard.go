@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mcp-valet/internal/config"
-	"mcp-valet/keyring"
 	"mcp-valet/wrapper"
 	"mcp-valet/wrapper/audit"
 	"mcp-valet/wrapper/policy"
@@ -25,24 +24,28 @@ type guard struct {
 }
 
 // guardOf is the guard of a server of the config. A record is kept where the config speaks of one, or the server has a
-// policy. store signs it; nil leaves it unsigned.
-func (a *app) guardOf(cfg *config.Config, name string, store *keyring.Store) (*guard, error) {
-	g := &guard{app: a, server: name}
-	p, err := compilePolicy(cfg, name)
+// policy; without a store it is unsigned.
+func (a *app) guardOf(l *launch) (*guard, error) {
+	g := &guard{app: a, server: l.name, revoked: l.revoked}
+	p, err := compilePolicy(l.cfg, l.name)
 	if err != nil {
 		return nil, err
 	}
 	if p != nil {
-		g.kept = keepPolicy(cfg, name, p)
+		g.kept = keepPolicy(l.cfg, l.name, p)
 		g.kept.told = g.policyEvent
 	}
-	if p == nil && cfg.Audit == nil {
+	if p == nil && l.cfg.Audit == nil {
 		return g, nil
 	}
-	if g.trail, err = a.openAudit(cfg, store); err != nil {
+	if g.trail, err = a.openAudit(l.cfg, l.store); err != nil {
 		return nil, err
 	}
-	return g, g.event("start", "")
+	if err := g.event("start", ""); err != nil {
+		g.tell(g.trail.Close())
+		return nil, err
+	}
+	return g, nil
 }
 
 // options are what the wrapper needs of it.
@@ -181,11 +184,10 @@ func (k *keptPolicy) follow() {
 	}
 	k.seen = how
 	cfg, err := config.Load(k.files[0])
-	if err != nil {
-		k.told("it was edited and is not followed, the one before stays in force: " + err.Error())
-		return
+	var p *policy.Policy
+	if err == nil {
+		p, err = compilePolicy(cfg, k.name)
 	}
-	p, err := compilePolicy(cfg, k.name)
 	switch {
 	case err != nil:
 		k.told("it was edited and is not followed, the one before stays in force: " + err.Error())

@@ -140,13 +140,7 @@ func (a *accountCaller) verify(ctx context.Context, token keyring.Secret) (*refr
 	if a.offline {
 		return v.VerifyOffline(token)
 	}
-	ctx, cancel := context.WithTimeout(ctx, keyWait)
-	defer cancel()
-	claims, err := v.Verify(ctx, token)
-	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: getting its keys takes long: %w", refresh.ErrUnreachable, ctx.Err())
-	}
-	return claims, err
+	return v.VerifyWithin(ctx, keyWait, token)
 }
 
 // tokenCaller tells whose a token of the local issuer is, or one that a shared secret has signed.

@@ -111,7 +111,7 @@ func secretSetting(ctx context.Context, store *keyring.Store) (keyring.Secret, e
 	if err != nil {
 		return keyring.Secret{}, &refusal{msg: envSecret + ": " + err.Error()}
 	}
-	return getSecret(ctx, store, owner, key)
+	return storedSecret(ctx, store, owner, key)
 }
 
 func (o *issueOptions) check() error {

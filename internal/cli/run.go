@@ -123,7 +123,10 @@ type launch struct {
 	renewal       wrapper.Renewal
 	tokenFile     string   // for wrapper.RenewFile
 	unauthorized  []string // for wrapper.Options
-	guard         *guard   // nil for none
+	cfg           *config.Config
+	store         *keyring.Store // nil for none
+	revoked       func() bool    // whether the credential of whoever calls has been; nil where that cannot be
+	guard         *guard         // nil for none, as before it is known that the server is to be run
 }
 
 // prepare finds out what to start.
@@ -133,6 +136,9 @@ func (a *app) prepare(ctx context.Context, o *runOptions, args []string) (*launc
 	}
 	name := args[0]
 	l, err := a.prepareNamed(ctx, name)
+	if err == nil {
+		l.guard, err = a.guardOf(l)
+	}
 	if err != nil {
 		return nil, &about{server: name, account: accountOf(err), err: err}
 	}
@@ -159,16 +165,13 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	}
 	entry := cfg.Servers[name]
 	refs := entry.Secrets()
-	l := &launch{name: name, account: now.Account, maxMessage: entry.MaxMessage}
+	l := &launch{name: name, cfg: cfg, account: now.Account, maxMessage: entry.MaxMessage}
 	server := wrapper.Server{Args: entry.Args, Dir: entry.Cwd, Env: plainEnv(entry, refs), TokenEnv: now.TokenEnv}
 	if now.TokenEnv == "" && len(refs) == 0 {
 		if server.Path, err = a.preparePlain(ctx, cfg, now); err != nil {
 			return l, err
 		}
-		if l.starter, err = plainStarter(server, entry); err != nil {
-			return l, err
-		}
-		l.guard, err = a.guardOf(cfg, name, nil)
+		l.starter, err = plainStarter(server, entry)
 		return l, err
 	}
 	store, err := a.openStore(cfg, startLimit)
@@ -179,18 +182,12 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.guard, err = a.guardOf(cfg, name, store); err != nil {
-		return nil, err
-	}
+	l.store = store
 	l.snapshot = snapshotPath(state, now)
 	st := &entryStarter{app: a, cfg: cfg, store: store, state: state, entry: entry, refs: refs, now: now, server: server, revoked: &revocations{}}
 	l.starter = st
 	if kind := st.kind(); kind == "issuer" || kind == "client" {
-		l.guard.revoked = st.Revoked
-		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
-		if l.renewal == wrapper.RenewFile {
-			sweepTokenFiles(state)
-		}
+		l.revoked = st.Revoked
 	}
 	if now.Account != "" {
 		account, err := resolveAccount(now.Account, cfg.Accounts[now.Account])
@@ -198,11 +195,13 @@ func (a *app) prepareNamed(ctx context.Context, name string) (*launch, error) {
 			return nil, &about{account: now.Account, err: err}
 		}
 		l.signIns = &signIns{app: a, store: store, account: account, state: state, server: name}
-		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
 		l.unauthorized = entry.Auth.OnUnauthorized
-		if l.renewal == wrapper.RenewFile {
-			sweepTokenFiles(state)
-		}
+	}
+	if l.revoked != nil || l.signIns != nil { // its token renews
+		l.renewal, l.tokenFile = renewals[entry.Auth.Renew], tokenFile(state, name)
+	}
+	if l.renewal == wrapper.RenewFile {
+		sweepTokenFiles(state)
 	}
 	return l, nil
 }

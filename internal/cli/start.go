@@ -58,7 +58,7 @@ func (s *entryStarter) Start(ctx context.Context, effort wrapper.Effort) (start 
 	case s.kind() == "client":
 		start, err = s.withClient(ctx, store, start)
 	case s.kind() == "secret":
-		if start.Token, err = secretToken(ctx, store, s.now.Server, s.now.TokenEnv); err == nil {
+		if start.Token, err = storedSecret(ctx, store, s.now.Server, s.now.TokenEnv); err == nil {
 			start, err = s.authenticate(ctx, start, s.given())
 		}
 	default:
@@ -204,13 +204,13 @@ func (s *signIns) State() (refresh.SignIn, error) {
 	return st, err
 }
 
-// secretToken is a token that does not renew: an API key or a personal access token.
-func secretToken(ctx context.Context, store *keyring.Store, owner, key string) (keyring.Secret, error) {
-	token, err := store.Get(ctx, keyring.SecretKey(owner, key))
+// storedSecret is what a person has stored: a token that does not renew, or what credentials are checked by.
+func storedSecret(ctx context.Context, store *keyring.Store, owner, key string) (keyring.Secret, error) {
+	secret, err := store.Get(ctx, keyring.SecretKey(owner, key))
 	if errors.Is(err, keyring.ErrNotFound) {
 		err = missingSecret(owner, key)
 	}
-	return token, err
+	return secret, err
 }
 
 // snapshotsFolder is where snapshots lie, in the state folder.

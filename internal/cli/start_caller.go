@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -114,7 +113,7 @@ func (s *entryStarter) setting(name string) string {
 // people apart who are honest.
 func (s *entryStarter) material(ctx context.Context, store *keyring.Store, start wrapper.Start, reference, name string) (keyring.Secret, error) {
 	if owner, key, err := config.ParseReference(reference); err == nil {
-		return getSecret(ctx, store, owner, key)
+		return storedSecret(ctx, store, owner, key)
 	}
 	if v, there := start.Server.Secrets[name]; there && !v.IsZero() {
 		return v, nil
@@ -146,15 +145,7 @@ func (s *entryStarter) fromClient(ctx context.Context, store *keyring.Store, nam
 			fmt.Sprintf("a reference here is keyring://%s/KEY", s.now.Server),
 		}
 	}
-	return getSecret(ctx, store, owner, key)
-}
-
-func getSecret(ctx context.Context, store *keyring.Store, owner, key string) (keyring.Secret, error) {
-	v, err := store.Get(ctx, keyring.SecretKey(owner, key))
-	if errors.Is(err, keyring.ErrNotFound) {
-		err = missingSecret(owner, key)
-	}
-	return v, err
+	return storedSecret(ctx, store, owner, key)
 }
 
 // withhold keeps from the server what the client has handed us to check by, unless its entry asks for it.

@@ -10,10 +10,10 @@ import (
 
 // conditions are the Cedar policies of a policy.
 type conditions struct {
-	file          string
-	call, list    asked // what is asked about a call, and about what a list shows
-	readArguments bool
-	roles         map[string]bool // that some condition names
+	file       string
+	call, list asked           // what is asked about a call, and about what a list shows
+	reads      fields          // by some condition
+	roles      map[string]bool // that some condition names
 }
 
 // asked are the conditions for one purpose: for what a row grants the forbids alone, for what no row names all of them.

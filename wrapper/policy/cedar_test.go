@@ -262,16 +262,17 @@ func TestConditionsWarn(t *testing.T) {
 }
 
 func TestNeeds(t *testing.T) {
-	for text, want := range map[string][2]bool{
-		"":             {false, false},
-		"// nothing\n": {false, false},
-		`forbid(principal, action, resource) when { context.time.hour > 20 };`:            {true, false},
-		`forbid(principal, action, resource) when { context.arguments has x };`:           {true, true},
-		`forbid(principal, action, resource) when { context has arguments };`:             {true, true},
-		`permit(principal, action, resource) when { {a: context.arguments.x.y}.a == 1 };`: {true, true},
+	for text, want := range map[string][3]bool{
+		"":             {},
+		"// nothing\n": {},
+		`forbid(principal, action, resource) when { context.time.hour > 20 };`:            {true, false, false},
+		`forbid(principal, action, resource) when { context.arguments has x };`:           {true, true, false},
+		`forbid(principal, action, resource) when { context has arguments };`:             {true, true, false},
+		`forbid(principal, action, resource) unless { context.readOnly };`:                {true, false, true},
+		`permit(principal, action, resource) when { {a: context.arguments.x.y}.a == 1 };`: {true, true, false},
 	} {
 		p := compile(t, withCedar(text))
-		if got := [2]bool{p.HasConditions(), p.NeedsArguments()}; got != want {
+		if got := [3]bool{p.HasConditions(), p.NeedsArguments(), p.NeedsHints()}; got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}

@@ -147,7 +147,7 @@ func (k *checker) add(p *cedar.Policy, id string) {
 		}
 		whole.reads.add(k.now)
 	}
-	k.out.readArguments = k.out.readArguments || whole.reads.fields&fieldArguments != 0
+	k.out.reads |= whole.reads.fields
 	if p.Effect() == cedar.Forbid {
 		k.out.call.forbid(whole)
 		if whole.reads.fields&onlyInCalls == 0 {

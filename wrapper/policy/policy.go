@@ -150,7 +150,15 @@ func (p *Problem) Error() string {
 }
 
 // NeedsArguments tells whether some condition reads the arguments of a call.
-func (p *Policy) NeedsArguments() bool { return p.conditions != nil && p.conditions.readArguments }
+func (p *Policy) NeedsArguments() bool { return p.reads(fieldArguments) }
+
+// NeedsHints tells whether some condition reads what the server says of a tool.
+func (p *Policy) NeedsHints() bool {
+	return p.reads(fieldReadOnly | fieldDestructive | fieldIdempotent | fieldOpenWorld)
+}
+
+// reads tells whether some condition reads one of these.
+func (p *Policy) reads(any fields) bool { return p.conditions != nil && p.conditions.reads&any != 0 }
 
 // HasConditions tells whether there is any condition.
 func (p *Policy) HasConditions() bool { return p.conditions != nil }
